@@ -1,0 +1,43 @@
+"""`linewatch tasks` and `linewatch data`: vocabularies and recordings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data = typer.Typer(help="Make and look at recordings.", no_args_is_help=True)
+
+
+def tasks(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the assembly tasks whose vocabulary comes with Linewatch."""
+    from industryasm.vocabulary import load_task, task_ids
+
+    rows = [load_task(task_id) for task_id in task_ids()]
+    if as_json:
+        typer.echo(json.dumps([task.model_dump(mode="json") for task in rows], indent=1))
+        return
+    for task in rows:
+        typer.echo(f"{task.id:20} {len(task.steps):3} steps  {task.name} ({task.family})")
+
+
+@data.command()
+def render(
+    task: Annotated[str, typer.Option(help="Task, see `linewatch tasks`.")],
+    out: Annotated[Path, typer.Option(help="Folder of the data set; made if need be.")],
+    recordings: Annotated[int, typer.Option(min=1, max=100_000, help="Videos to render.")] = 10,
+    cycles: Annotated[int, typer.Option(min=1, max=1000, help="Units in each video.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same videos.")] = 0,
+) -> None:
+    """Render recordings of a station, with departures planted in about half of the cycles."""
+    from industryasm.rendering import render_data_set
+    from industryasm.vocabulary import load_task
+
+    vocabulary = load_task(task)
+    for recording in render_data_set(
+        vocabulary, out, num_recordings=recordings, cycles=cycles, seed=seed
+    ):
+        planted = len(recording.deviations)
+        typer.echo(f"{recording.id}: {recording.duration_s:.1f} s, {planted} deviations")

@@ -1,0 +1,35 @@
+"""The kinds of departure from standard work, and one that is known to be in a recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DeviationKind = Literal["missed", "out_of_order", "repeated", "unexpected", "too_long"]
+"""`missed`: a required step of a finished cycle was not done.
+`out_of_order`: the step was done before one that must precede it (the step names the early one).
+`repeated`: a step that may be done once was done again.
+`unexpected`: work that is not in the task; its step is `"unexpected"`.
+`too_long`: the step went on beyond its limit."""
+
+DEVIATION_KINDS: tuple[DeviationKind, ...] = (
+    "missed",
+    "out_of_order",
+    "repeated",
+    "unexpected",
+    "too_long",
+)
+
+
+@dataclass(frozen=True)
+class KnownDeviation:
+    """A departure that a person or the renderer knows to be in a recording.
+
+    [start_s, end_s) is where it can be seen; for a missed step, the cycle in which it is missing.
+    """
+
+    kind: DeviationKind
+    step: str
+    cycle: int
+    start_s: float
+    end_s: float

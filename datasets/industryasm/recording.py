@@ -1,0 +1,188 @@
+"""A recording with its annotation, and a folder of recordings with its splits.
+
+```
+DIR/dataset.json            name, and which recordings belong to which split
+DIR/recordings/ID.json      one `Recording`
+DIR/videos/ID.mp4           its video, named inside the JSON relative to DIR
+```
+Times are seconds from the first frame, by PTS; spans are half-open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from industryasm.deviation import DeviationKind, KnownDeviation
+from industryasm.fault import UserFault
+from industryasm.segment import Segment
+from industryasm.vocabulary import Identifier
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+SplitName = Literal["train", "validation", "test"]
+RecordingId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class RecordingError(UserFault, ValueError):
+    """A recording or data set file cannot be read or does not hold together."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Span(_Frozen):
+    start_s: Time
+    end_s: Time
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if self.end_s <= self.start_s:
+            raise ValueError(f"[{self.start_s}, {self.end_s}) must end after it starts")
+        return self
+
+
+class AnnotatedSegment(_Span):
+    """What was done in [start_s, end_s): a step of the task, or `unexpected`."""
+
+    label: str
+
+
+class AnnotatedDeviation(_Span):
+    """A known departure from the procedure in [start_s, end_s) of cycle `cycle` (from 1)."""
+
+    kind: DeviationKind
+    step: str
+    cycle: Annotated[int, Field(ge=1)]
+
+
+class AnnotatedCycle(_Span):
+    """The assembly of one unit."""
+
+    number: Annotated[int, Field(ge=1)]
+
+
+class Recording(_Frozen):
+    """One video of a station and what people (or the renderer) know of it."""
+
+    version: Literal[1] = 1
+    id: RecordingId
+    task: Identifier
+    task_revision: Annotated[int, Field(ge=1)]
+    video: str
+    duration_s: Annotated[float, Field(gt=0)]
+    rate_hz: Annotated[float, Field(gt=0, le=240)]
+    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0)]
+    station: RecordingId
+    camera: RecordingId
+    operator: RecordingId
+    annotator: str
+    review: Literal["generated", "draft", "reviewed"]
+    cycles: tuple[AnnotatedCycle, ...]
+    segments: tuple[AnnotatedSegment, ...]
+    deviations: tuple[AnnotatedDeviation, ...]
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if Path(self.video).is_absolute() or ".." in Path(self.video).parts:
+            raise ValueError(f"video {self.video!r} must lie inside the data set's folder")
+        previous = 0.0
+        for segment in self.segments:
+            if segment.start_s < previous:
+                raise ValueError(f"segment {segment.label!r} at {segment.start_s} s overlaps")
+            previous = segment.end_s
+        if previous > self.duration_s + 1e-6:
+            raise ValueError(f"a segment ends at {previous} s, the video at {self.duration_s} s")
+        return self
+
+    def spans(self) -> list[Segment]:
+        """Return the segments as values of `industryasm.segment`."""
+        return [Segment(s.start_s, s.end_s, s.label) for s in self.segments]
+
+    def known_deviations(self) -> list[KnownDeviation]:
+        """Return the deviations as values of `industryasm.deviation`."""
+        return [
+            KnownDeviation(d.kind, d.step, d.cycle, d.start_s, d.end_s) for d in self.deviations
+        ]
+
+    def write(self, folder: Path) -> None:
+        """Write the annotation into the data set at `folder`."""
+        path = folder / "recordings" / f"{self.id}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+class DataSetIndex(_Frozen):
+    """`dataset.json`: the name, and the recordings of each split; no recording is in two."""
+
+    version: Literal[1] = 1
+    name: str
+    splits: dict[SplitName, tuple[RecordingId, ...]]
+
+    @model_validator(mode="after")
+    def _is_disjoint(self) -> Self:
+        names = [name for split in self.splits.values() for name in split]
+        if len(names) != len(set(names)):
+            raise ValueError("a recording is in two splits or twice in one")
+        return self
+
+
+class DataSet:
+    """A folder of recordings."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the index; raise `RecordingError` when `folder` holds no data set."""
+        self.folder = folder
+        self.index = _read_json(folder / "dataset.json", DataSetIndex)
+
+    def split(self, name: SplitName) -> Iterator[Recording]:
+        """Yield the recordings of one split in the index's order."""
+        for recording_id in self.index.splits.get(name, ()):
+            yield self.recording(recording_id)
+
+    def recording(self, recording_id: str) -> Recording:
+        """Read one annotation; raise `RecordingError` when it is absent or does not hold."""
+        recording = _read_json(self.folder / "recordings" / f"{recording_id}.json", Recording)
+        if recording.id != recording_id:
+            raise RecordingError(f"{recording_id}.json says it is {recording.id!r}")
+        return recording
+
+    def video(self, recording: Recording) -> Path:
+        """Return the path of a recording's video."""
+        return self.folder / recording.video
+
+
+def read_recording(path: Path) -> Recording:
+    """Read one annotation file; raise `RecordingError` when it is absent or does not hold."""
+    return _read_json(path, Recording)
+
+
+def write_index(folder: Path, index: DataSetIndex) -> None:
+    """Write `dataset.json` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(index.model_dump(mode="json"), indent=1)
+    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path, model: type[ModelT]) -> ModelT:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RecordingError(f"{path}: {place}: {first['msg']}") from error

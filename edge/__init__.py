@@ -1,0 +1,1 @@
+"""What runs beside the camera: sources, window, runtimes, station loop, outbox, messages."""
