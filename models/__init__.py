@@ -1,0 +1,1 @@
+"""Arrays in, values out: encoders, temporal networks, decoder, deviations, metrics, training."""

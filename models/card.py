@@ -1,0 +1,135 @@
+"""A model folder: `card.json` says what the files beside it are, and is checked before use.
+
+```
+MODEL/card.json             this module
+MODEL/temporal.onnx         views of features and LSTM state -> logits, one chunk at a time
+MODEL/temporal.safetensors  the same weights for further training; not needed to run
+```
+The image encoder is shared by all models and lies in `models/shipped/ENCODER/encoder.onnx`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from industryasm.fault import UserFault
+from industryasm.vocabulary import Identifier, Task
+from models.chunks import ChunkShape
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ModelError(UserFault, ValueError):
+    """A model folder is absent, damaged, or does not fit its task."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelCard(_Frozen):
+    """What a model is: its task, its input, its shape, where it came from and how good it is."""
+
+    version: Literal[1] = 1
+    task: Identifier
+    vocabulary_hash: Sha256
+    labels: Annotated[tuple[str, ...], Field(min_length=2, max_length=500)]
+    encoder: Identifier
+    encoder_sha256: Sha256
+    temporal_sha256: Sha256
+    feature_dim: Annotated[int, Field(gt=0, le=65536)]
+    rate_hz: Annotated[float, Field(gt=0, le=60)]
+    window: Annotated[int, Field(gt=0, le=1024)]
+    overlap: Annotated[int, Field(gt=0, le=512)]
+    lookahead: Annotated[int, Field(ge=0, le=512)]
+    dim: Annotated[int, Field(gt=0, le=4096)]
+    heads: Annotated[int, Field(gt=0, le=64)]
+    hidden: Annotated[int, Field(gt=0, le=4096)]
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    trained_on: str
+    trained_with: str
+    metrics: dict[str, float] = {}
+
+    def chunk_shape(self) -> ChunkShape:
+        """Return how the stream is cut for this model."""
+        return ChunkShape(self.window, self.overlap, self.lookahead)
+
+    def write(self, folder: Path) -> None:
+        """Write `card.json` into `folder`."""
+        text = self.model_dump_json(indent=2)
+        (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def shipped_model(task_id: str) -> Path:
+    """Return the folder of the model that comes with Linewatch for a task.
+
+    Raises `ModelError` when none does.
+    """
+    folder = SHIPPED / task_id
+    if not (folder / "card.json").is_file():
+        raise ModelError(
+            f"no model for task {task_id!r} comes with Linewatch: train one with `linewatch train` "
+            "and name its folder"
+        )
+    return folder
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read the card of a model folder and check the files it speaks of.
+
+    Raises `ModelError` when the folder holds no model, or a file is not the one on the card.
+    """
+    path = folder / "card.json"
+    try:
+        card = ModelCard.model_validate_json(path.read_bytes())
+        card.chunk_shape()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ModelError(f"model {folder}: card.json cannot be read: {reason}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ModelError(f"model {folder}: card.json: {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise ModelError(f"model {folder}: card.json: {error}") from error
+    _check_file(folder / "temporal.onnx", card.temporal_sha256)
+    _check_file(encoder_file(card.encoder), card.encoder_sha256)
+    return card
+
+
+def check_fits(card: ModelCard, task: Task, folder: Path) -> None:
+    """Raise `ModelError` unless the model speaks the vocabulary of `task`."""
+    if card.task != task.id:
+        raise ModelError(
+            f"model {folder} is for task {card.task!r}, not for {task.id!r}: "
+            "name another model, or train one with `linewatch train`"
+        )
+    if card.vocabulary_hash != task.vocabulary_hash() or card.labels != task.labels():
+        raise ModelError(
+            f"model {folder} was trained on other steps of task {task.id!r} than it has now: "
+            "train it again with `linewatch train`"
+        )
+
+
+def encoder_file(name: str) -> Path:
+    """Return the ONNX file of a shipped image encoder."""
+    return SHIPPED / name / "encoder.onnx"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise ModelError(f"model file {path} is missing")
+    if file_sha256(path) != sha256:
+        raise ModelError(f"model file {path} is not the one its card.json describes (SHA-256)")

@@ -1,0 +1,109 @@
+"""The rules by which a step departs from the procedure; knows one cycle, not when cycles begin."""
+
+from __future__ import annotations
+
+from industryasm.deviation import DeviationKind
+from industryasm.procedure import Procedure
+from industryasm.segment import Segment
+from models.cycle import Cycle
+from models.deviation_ledger import DeviationLedger, Span
+from models.findings import Deviation
+
+
+class Conformance:
+    """Judges what happens in a cycle, and keeps what is only suspected until it is settled."""
+
+    def __init__(self, procedure: Procedure, ledger: DeviationLedger | None = None) -> None:
+        self._procedure = procedure
+        self.ledger = ledger or DeviationLedger()
+
+    def judge_step(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
+        """Judge a decided step before it is added to `cycle`: length, then order or repetition."""
+        found = self._judge_length(cycle, segment, now_s)
+        if segment.label not in cycle.done:
+            return found + self._judge_order(cycle, segment, now_s)
+        if not self._procedure.step(segment.label).repeatable:
+            found.append(self._confirm(cycle, "repeated", segment, now_s, "done again"))
+        return found
+
+    def judge_unexpected(self, cycle: Cycle, segment: Segment, now_s: float) -> Deviation:
+        """Report work that is not in the task."""
+        return self._confirm(cycle, "unexpected", segment, now_s, "work that is not in the task")
+
+    def suspect_repeat(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
+        """Suspect a repetition, if it is one, in what may be the first step of the next unit."""
+        step = segment.label
+        if step not in cycle.done or self._procedure.step(step).repeatable:
+            return []
+        detail = "done again, unless the next unit was begun"
+        span = _span(segment)
+        return [self.ledger.suspect(cycle, "repeated", step, span, now_s=now_s, detail=detail)]
+
+    def suspect_overrun(self, cycle: Cycle, running: Segment, now_s: float) -> Deviation:
+        """Suspect that the step going on takes too long, which it does by now."""
+        step, span = running.label, _span(running)
+        detail = f"goes on for more than its limit of {self._procedure.step(step).limit_s:g} s"
+        return self.ledger.suspect(cycle, "too_long", step, span, now_s=now_s, detail=detail)
+
+    def withdraw_wrong_overruns(self, segment: Segment) -> list[Deviation]:
+        """Withdraw overruns of other steps that turn out to have been `segment` all the time."""
+        withdrawn: list[Deviation] = []
+        for guess in self.ledger.all_suspected("too_long"):
+            if guess.step != segment.label and segment.end_s > guess.end_s:
+                detail = f"it was {segment.label}"
+                withdrawn += self.ledger.withdraw("too_long", guess.step, detail)
+        return withdrawn
+
+    def judge_end(self, cycle: Cycle, now_s: float, *, interrupted: bool) -> list[Deviation]:
+        """Settle everything at the end of `cycle`: what was not done was missed.
+
+        Of an `interrupted` cycle only what a later step has made suspect.
+        """
+        found: list[Deviation] = []
+        for step in cycle.undone() if cycle.done else ():  # a wrong guess alone has no steps
+            guess = self.ledger.suspected("missed", step)
+            if guess is not None or not interrupted:
+                after_s = cycle.done_before(step)
+                span = (guess.start_s, guess.end_s) if guess else (after_s, max(after_s, now_s))
+                detail = "not done when the cycle ended"
+                found.append(
+                    self.ledger.confirm(cycle, "missed", step, span, now_s=now_s, detail=detail)
+                )
+        return found + self.ledger.withdraw_all("not borne out when the cycle ended")
+
+    def _judge_length(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
+        limit_s = self._procedure.step(segment.label).limit_s
+        detail = f"took {segment.duration_s:.1f} s, its limit is {limit_s:g} s"
+        if segment.duration_s <= limit_s:
+            return self.ledger.withdraw("too_long", segment.label, detail)
+        return [self._confirm(cycle, "too_long", segment, now_s, detail)]
+
+    def _judge_order(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
+        step, found = segment.label, []
+        if overtakers := cycle.overtakers(step):
+            early = overtakers[0]
+            found += self.ledger.withdraw("missed", step, f"done late, after {early.label}")
+            if cycle.note_early(early.label):
+                detail = f"{early.label} was done before {step}, which must come first"
+                found.append(self._confirm(cycle, "out_of_order", early, now_s, detail))
+        for missing in self._procedure.missing_before(step, cycle.done):
+            if self.ledger.suspected("missed", missing) is None:
+                found.append(self._suspect_missed(cycle, missing, segment, now_s))
+        return found
+
+    def _suspect_missed(
+        self, cycle: Cycle, step: str, following: Segment, now_s: float
+    ) -> Deviation:
+        span = min(cycle.done_before(step), following.start_s), following.end_s
+        detail = f"not seen before {following.label}, which comes after it"
+        return self.ledger.suspect(cycle, "missed", step, span, now_s=now_s, detail=detail)
+
+    def _confirm(
+        self, cycle: Cycle, kind: DeviationKind, segment: Segment, now_s: float, detail: str
+    ) -> Deviation:
+        step, span = segment.label, _span(segment)
+        return self.ledger.confirm(cycle, kind, step, span, now_s=now_s, detail=detail)
+
+
+def _span(segment: Segment) -> Span:
+    return segment.start_s, segment.end_s

@@ -1,0 +1,152 @@
+"""One unit's assembly as it goes on: what is done of the procedure, and whose a next step is.
+
+Where two units follow each other without a mark between them, a step can often be read both as
+the old unit's and as the next one's. The readings are decided here, by order first and by the
+pause between the steps where the order allows both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from industryasm.deviation import DeviationKind
+from industryasm.procedure import Procedure
+from industryasm.segment import Segment
+
+_MAX_STEP_IN_ID = 24  # so that an id stays short enough to be prefixed with station and boot
+
+
+@dataclass
+class Cycle:
+    """The steps done so far in one cycle; changed by `add`, `note_early` and `new_id`."""
+
+    procedure: Procedure = field(repr=False)
+    number: int
+    start_s: float
+    end_s: float
+    done: dict[str, Segment] = field(default_factory=dict)
+    """First segment of every step done."""
+    last_step: str | None = None
+    done_early: list[str] = field(default_factory=list)
+    """Steps that are known to have been done before one that must precede them."""
+    raised: dict[str, int] = field(default_factory=dict)
+    """How many deviations there were by the stem of their id."""
+
+    def add(self, segment: Segment) -> None:
+        """Count the step of `segment` as done."""
+        self.done.setdefault(segment.label, segment)
+        self.last_step = segment.label
+        self.end_s = max(self.end_s, segment.end_s)
+
+    def note_early(self, step: str) -> bool:
+        """Note that `step` was done too early; tell whether that is news."""
+        is_new = step not in self.done_early
+        if is_new:
+            self.done_early.append(step)
+        return is_new
+
+    def new_id(self, kind: DeviationKind, step: str) -> str:
+        """Return the id of this cycle's next deviation of the kind, as `3-missed-fit-gasket-1`."""
+        stem = f"{self.number}-{kind}-{step[:_MAX_STEP_IN_ID]}"
+        self.raised[stem] = self.raised.get(stem, 0) + 1
+        return f"{stem}-{self.raised[stem]}"
+
+    def overtakers(self, step: str) -> list[Segment]:
+        """Return what was done of the steps that may only come after `step`, earliest first."""
+        later = self.procedure.successors(step)
+        return sorted(segment for name, segment in self.done.items() if name in later)
+
+    def done_before(self, step: str) -> float:
+        """Return the time in seconds at which the last step that must precede `step` was done."""
+        before = self.procedure.predecessors(step) & self.done.keys()
+        return max((self.done[name].end_s for name in before), default=self.start_s)
+
+    def undone(self) -> list[str]:
+        """Return the required steps not done, in the order of the file."""
+        required = self.procedure.required() - self.done.keys()
+        return [step.id for step in self.procedure.steps if step.id in required]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every required step is done."""
+        return self.is_finished and not self.undone()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last required steps are done, those no other required step comes after."""
+        required = self.procedure.required() or frozenset(self.procedure.final_steps())
+        return all(
+            step in self.done or self.procedure.successors(step) & required for step in required
+        )
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the cycle is complete and no optional step can come any more in order."""
+        steps = (step.id for step in self.procedure.steps if step.id not in self.done)
+        return self.is_complete and all(self.overtakers(step) for step in steps)
+
+    def is_followed_by(self, segment: Segment, *, handover_s: float) -> bool:
+        """Tell whether `segment` begins the next unit: a first step after a last one.
+
+        A first step done late is none when it directly follows the one step that overtook it.
+        """
+        if not (self._is_first(segment.label) and self.is_finished):
+            return False
+        if segment.label in self.done:
+            return True
+        overtakers = [overtaker.label for overtaker in self.overtakers(segment.label)]
+        is_swap = overtakers == [self.last_step] and segment.start_s - self.end_s < handover_s
+        return bool(overtakers) and not is_swap
+
+    def may_be_followed_by(self, segment: Segment) -> bool:
+        """Tell whether `segment` could begin the next unit though a last step was not seen.
+
+        It is a first step that does not fit here, and at least half of the unit is done.
+        """
+        if not self._is_first(segment.label) or self.is_finished or self._fits(segment.label):
+            return False
+        return 2 * len(self.undone()) <= len(self.procedure.required())
+
+    def is_followed_by_both(self, first: Segment, second: Segment, *, handover_s: float) -> bool:
+        """Tell whether `first`, which may be the next unit's, is so by the step after it."""
+        begins_unit = second.label != first.label and not self.procedure.missing_before(
+            second.label, {first.label}
+        )
+        paused_before = first.start_s - self.end_s >= handover_s
+        paused_after = second.start_s - first.end_s >= handover_s
+        if self._fits(second.label):
+            return begins_unit and paused_before and len(self.undone()) <= 1
+        return begins_unit and (paused_before or not paused_after)
+
+    def takes_straggler(self, segment: Segment, *, handover_s: float, idle_end_s: float) -> bool:
+        """Tell whether `segment`, seen after this cycle ended complete, still belongs to it.
+
+        That is a last step done again or an optional step done late, both before a handover; or
+        an optional last step, which nothing but the end of all work rules out.
+        """
+        if not self.is_complete or self.is_followed_by(segment, handover_s=handover_s):
+            return False
+        pause_s = segment.start_s - self.end_s
+        if segment.label in self.done:
+            is_last = segment.label in self.procedure.final_steps()
+            return is_last and not self._is_first(segment.label) and pause_s < handover_s
+        in_order = self._fits(segment.label) and not self._is_first(segment.label)
+        return pause_s < (idle_end_s if in_order else handover_s)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the cycle as JSON values, without its procedure."""
+        plain = {name: value for name, value in vars(self).items() if name != "procedure"}
+        return plain | {"done": {name: asdict(segment) for name, segment in self.done.items()}}
+
+    @classmethod
+    def from_plain(cls, procedure: Procedure, plain: dict[str, Any]) -> Cycle:
+        """Return the cycle that `to_plain` wrote."""
+        done = {name: Segment(**segment) for name, segment in plain["done"].items()}
+        return cls(procedure, **plain | {"done": done})
+
+    def _is_first(self, step: str) -> bool:
+        return not self.procedure.predecessors(step) & self.procedure.required()
+
+    def _fits(self, step: str) -> bool:
+        return step not in self.done and not self.overtakers(step)

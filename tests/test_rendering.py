@@ -1,0 +1,108 @@
+"""Rendered recordings: the same seed gives the same file, and the truth is that of the frames."""
+
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from industryasm.recording import DataSet, Recording, RecordingError, read_recording
+from industryasm.rendering import RATE_HZ, render_data_set, render_recording
+from industryasm.vocabulary import load_task
+
+
+def render(folder: Path, planted: list, seed: int = 3) -> Recording:
+    return render_recording(
+        load_task("relay-module"),
+        folder,
+        recording_id="one",
+        operator="o",
+        camera="c",
+        planted=planted,
+        seed=seed,
+    )
+
+
+def video_hash(folder: Path) -> str:
+    return hashlib.sha256((folder / "videos" / "one.mp4").read_bytes()).hexdigest()
+
+
+def test_a_seed_gives_the_same_video_and_truth_bit_for_bit(tmp_path: Path) -> None:
+    first, second = (render(tmp_path / name, ["missed"]) for name in "ab")
+    other = render(tmp_path / "c", ["missed"], seed=4)
+    assert first == second
+    assert video_hash(tmp_path / "a") == video_hash(tmp_path / "b")
+    assert video_hash(tmp_path / "c") != video_hash(tmp_path / "a")
+    assert other.segments != first.segments
+
+
+def test_times_in_the_video_are_those_of_the_truth(tmp_path: Path) -> None:
+    recording = render(tmp_path, [None])
+    with av.open(str(tmp_path / recording.video)) as container:
+        times = [float(f.pts * f.time_base) for f in container.decode(video=0)]
+    assert len(times) == round(recording.duration_s * RATE_HZ)
+    assert times[0] == 0
+    assert all(abs(b - a - 1 / RATE_HZ) < 1e-6 for a, b in pairwise(times))
+    on_grid = [s.start_s * RATE_HZ for s in recording.segments]
+    assert on_grid == pytest.approx([round(v) for v in on_grid])
+
+
+def test_each_kind_of_departure_is_in_the_cycle_it_was_planted_in(tmp_path: Path) -> None:
+    kinds = ["missed", "out_of_order", "repeated", "unexpected", "too_long"]
+    recording = render(tmp_path, [None, *kinds])
+    assert [(d.kind, d.cycle) for d in sorted(recording.deviations, key=lambda d: d.cycle)] == [
+        (kind, number) for number, kind in enumerate(kinds, start=2)
+    ]
+    procedure = load_task("relay-module").procedure()
+    for deviation in recording.deviations:
+        cycle = recording.cycles[deviation.cycle - 1]
+        inside = [s for s in recording.segments if cycle.start_s <= s.start_s < cycle.end_s]
+        labels = [s.label for s in inside]
+        match deviation.kind:
+            case "missed":
+                assert deviation.step not in labels
+            case "out_of_order":
+                assert procedure.missing_before(
+                    deviation.step, labels[: labels.index(deviation.step)]
+                )
+            case "repeated":
+                assert labels.count(deviation.step) == 2
+            case "too_long":
+                assert deviation.end_s - deviation.start_s > procedure.step(deviation.step).limit_s
+            case "unexpected":
+                assert "unexpected" in labels
+
+
+def test_operators_and_cameras_of_one_split_are_in_no_other(tmp_path: Path) -> None:
+    rendered = list(
+        render_data_set(load_task("gear-reducer"), tmp_path, num_recordings=4, cycles=1, seed=1)
+    )
+    data = DataSet(tmp_path)
+    assert len(rendered) == 4
+    looks = {
+        split: {(r.operator, r.camera) for r in data.split(split)} for split in data.index.splits
+    }
+    assert len(looks["train"]) == 3
+    assert not looks["train"] & looks["validation"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (('"start_s":', '"start":'), "start"),
+        (('"duration_s": ', '"duration_s": -'), "greater than 0"),
+        (("videos/one.mp4", "../../etc/passwd"), "inside the data set"),
+        (('"version": 1', '"version": 9'), "version"),
+    ],
+)
+def test_a_wrong_annotation_is_refused_with_its_place(
+    tmp_path: Path, change: tuple[str, str], says: str
+) -> None:
+    render(tmp_path, [None])
+    path = tmp_path / "recordings" / "one.json"
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(change[0], change[1], 1))
+    with pytest.raises(RecordingError, match=says):
+        read_recording(path)
