@@ -1,0 +1,178 @@
+"""`linewatch train`, `export` and `evaluate`: models learned from and judged on recordings.
+
+They live at the edge because a model must be trained on what its station will see: recordings go
+through the edge's own sources. PyTorch is imported when a command needs it, never with the module.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from industryasm.fault import UserFault
+from industryasm.recording import DataSet, Recording, SplitName
+from industryasm.segment import frame_labels
+from industryasm.vocabulary import Task, load_task
+
+if TYPE_CHECKING:
+    from edge.features import FeatureStore
+    from edge.segmentation import Evaluation
+    from models.training import LabelledSequence
+
+logger = logging.getLogger(__name__)
+
+evaluate = typer.Typer(
+    help="Judge a model on recordings whose truth is known.", no_args_is_help=True
+)
+
+RATE_HZ = 5.0
+
+
+class SplitChoice(StrEnum):
+    """The splits of a data set, as a choice on the command line."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="Data set, see `linewatch data render`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model; made if need be.")],
+    task: Annotated[str | None, typer.Option(help="Default: the task of the recordings.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 60,
+    lookahead: Annotated[
+        int, typer.Option(min=0, max=16, help="Frames of future that a decision may wait for.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
+) -> None:
+    """Train a model for one task from a data set, and write it with its card."""
+    from models.chunks import ChunkShape
+    from models.encoder import ENCODER
+    from models.export import write_model
+    from models.runtime import load_encoder
+    from models.step_network import StepNetworkShape
+    from models.training import TrainingConfig, fit_temperature, predict
+    from models.training import train as fit
+
+    folder, recordings = DataSet(data), {}
+    splits: tuple[SplitName, ...] = ("train", "validation", "test")
+    for split in splits:
+        recordings[split] = list(folder.split(split))
+    vocabulary = _task_of(recordings["train"], task, data)
+    from edge.features import FeatureStore
+
+    store = FeatureStore(folder, load_encoder(ENCODER), name=ENCODER, rate_hz=RATE_HZ)
+    sequences = {split: _sequences(recordings[split], store, vocabulary) for split in splits}
+    shape = StepNetworkShape(len(vocabulary.labels()), chunk=ChunkShape(lookahead=lookahead))
+    config = TrainingConfig(epochs=epochs, seed=seed)
+    network = fit(sequences["train"], shape, config)
+    judged = sequences["validation"] or sequences["train"]
+    logits = np.concatenate([predict(network, s.features) for s in judged])
+    temperature = fit_temperature(logits, np.concatenate([s.labels for s in judged]))
+    card = write_model(
+        network,
+        out,
+        task=vocabulary,
+        rate_hz=RATE_HZ,
+        temperature=temperature,
+        trained_on=f"{folder.index.name}: {len(recordings['train'])} recordings",
+        trained_with=f"linewatch train, {config}",
+        metrics={
+            f"{split}_frame_accuracy": _accuracy(
+                [predict(network, s.features) for s in sequences[split]], sequences[split]
+            )
+            for split in splits
+            if sequences[split]
+        },
+    )
+    typer.echo(f"{out}: {json.dumps(card.metrics)}")
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Model folder with temporal.safetensors.")],
+    to: Annotated[str, typer.Option(help="Format; only onnx is there yet.")] = "onnx",
+) -> None:
+    """Export a model's temporal part again from its weights, and check it against them."""
+    from models.card import file_sha256, read_card
+    from models.export import export_temporal, read_network
+
+    if to != "onnx":
+        raise UserFault(f"--to {to!r}: only onnx can be written yet")
+    card = read_card(model)
+    export_temporal(read_network(model, card), model / "temporal.onnx")
+    digest = file_sha256(model / "temporal.onnx")
+    card.model_copy(update={"temporal_sha256": digest}).write(model)
+    typer.echo(f"{model / 'temporal.onnx'} written")
+
+
+@evaluate.command()
+def segmentation(
+    model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
+    data: Annotated[Path, typer.Option(help="Data set.")],
+    split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.test,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score streamed segments against the truth, beside the probes and the majority class."""
+    from edge.segmentation import evaluate_segmentation
+
+    evaluation = evaluate_segmentation(model, data, split.value)
+    if as_json:
+        typer.echo(json.dumps(asdict(evaluation), indent=1))
+        return
+    typer.echo(score_table(evaluation))
+
+
+def score_table(evaluation: Evaluation) -> str:
+    """Word an evaluation as a table for a terminal."""
+    lines = [f"{'':36} accuracy   edit  F1@10  F1@25  F1@50"]
+    lines += [
+        f"{name:36} {s.accuracy:8.1f} {s.edit:6.1f} {s.f1_10:6.1f} {s.f1_25:6.1f} {s.f1_50:6.1f}"
+        for name, s in evaluation.scores.items()
+    ]
+    delay = evaluation.delay
+    lines.append(
+        f"a step is given out {delay.median_s:.1f} s after its end (p95 {delay.p95_s:.1f} s)"
+    )
+    return "\n".join(lines)
+
+
+def _task_of(recordings: list[Recording], name: str | None, data: Path) -> Task:
+    names = {recording.task for recording in recordings}
+    if name is None and len(names) != 1:
+        raise UserFault(f"{data}: holds tasks {sorted(names) or 'none'}; say which with --task")
+    return load_task(name or names.pop())
+
+
+def _sequences(
+    recordings: Iterable[Recording], store: FeatureStore, task: Task
+) -> list[LabelledSequence]:
+    from models.training import LabelledSequence
+
+    index = {label: i for i, label in enumerate(task.labels())}
+    out: list[LabelledSequence] = []
+    for recording in recordings:
+        if recording.task != task.id:
+            continue
+        features = store.of(recording)
+        names = frame_labels(recording.spans(), features.times_s.tolist())
+        if unknown := sorted(set(names) - set(index)):
+            raise UserFault(f"{recording.id}: label {unknown[0]!r} is not in task {task.id!r}")
+        labels = np.array([index[name] for name in names], np.int64)
+        out.append(LabelledSequence(features.features, labels))
+    return out
+
+
+def _accuracy(logits: list[np.ndarray], sequences: list[LabelledSequence]) -> float:
+    right = np.concatenate(
+        [scores.argmax(axis=1) == s.labels for scores, s in zip(logits, sequences, strict=True)]
+    )
+    return round(float(right.mean()), 4)

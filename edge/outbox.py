@@ -1,0 +1,205 @@
+"""Keeps a station's events on disk until the hub has them: nothing is lost while it is away.
+
+Knows neither the hub nor the network; `sender.py` empties it. One process at a time has it open.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.messages import MAX_BYTES, Event, MessageError, Payload, Receipt, read_event, utc_now
+from industryasm.fault import UserFault
+
+logger = logging.getLogger(__name__)
+
+# `place` is the order of writing over all boots; a boot's `sequence` goes on counting after its
+# events were sent and deleted, so the last one is kept beside them.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    boot TEXT NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (boot, sequence)
+);
+CREATE TABLE IF NOT EXISTS boot (boot TEXT PRIMARY KEY, last_sequence INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS refused (
+    boot TEXT NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL,
+    reason TEXT NOT NULL, refused_at TEXT NOT NULL, UNIQUE (boot, sequence)
+);
+"""
+
+
+class OutboxError(UserFault, RuntimeError):
+    """The outbox cannot be opened, read or written; the message names its file and what to do."""
+
+
+class Outbox:
+    """The durable queue of one station's events; safe to use from several threads."""
+
+    def __init__(self, path: Path, *, station: str, boot: str) -> None:
+        """Open or create the file `path`, and its folder.
+
+        Events left by earlier boots stay in it; a boot that was open before goes on counting.
+        Raises `OutboxError` when the file cannot be used, or another process is using it.
+        """
+        self._path = path
+        self._station = station
+        self._boot = boot
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._connection = self._open()
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO boot VALUES (?, 0)", (boot,))
+
+    def __len__(self) -> int:
+        """Count the events that the hub has not receipted."""
+        return self._count("event")
+
+    @property
+    def num_refused(self) -> int:
+        """Number of events set aside since the file was made."""
+        return self._count("refused")
+
+    def append(self, payload: Payload) -> Event:
+        """Write the next event and return it; it is on disk when this returns.
+
+        Raises `OutboxError` when it cannot be written or is larger than the wire takes.
+        """
+        with self._transaction() as connection:
+            (last,) = connection.execute(
+                "SELECT last_sequence FROM boot WHERE boot = ?", (self._boot,)
+            ).fetchone()
+            event = self.event(payload, sequence=last + 1)
+            body = event.to_bytes()
+            if len(body) > MAX_BYTES:
+                raise OutboxError(
+                    f"a {payload.kind} event has {len(body)} bytes, the hub takes {MAX_BYTES}: "
+                    "shorten the texts of the task"
+                )
+            connection.execute(
+                "INSERT INTO event (boot, sequence, body) VALUES (?, ?, ?)",
+                (self._boot, event.sequence, body),
+            )
+            connection.execute(
+                "UPDATE boot SET last_sequence = ? WHERE boot = ?", (event.sequence, self._boot)
+            )
+        return event
+
+    def event(self, payload: Payload, *, sequence: int) -> Event:
+        """Return an event of this station and boot that is not kept: a heartbeat, sequence 0."""
+        return Event(
+            station=self._station,
+            boot=self._boot,
+            sequence=sequence,
+            sent_at=utc_now(),
+            payload=payload,
+        )
+
+    def pending(self, limit: int, *, skip: int = 0) -> list[Event]:
+        """Return up to `limit` unreceipted events, oldest first, after the first `skip`.
+
+        Events of earlier boots come first. What this version cannot read is set aside.
+        """
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT boot, sequence, body FROM event ORDER BY place LIMIT ? OFFSET ?",
+                (limit, skip),
+            ).fetchall()
+            events: list[Event] = []
+            for boot, sequence, body in rows:
+                try:
+                    events.append(read_event(body))
+                except MessageError as error:
+                    self._set_aside(connection, boot, sequence, f"unreadable: {error}")
+        return events
+
+    def acknowledge(self, receipt: Receipt) -> None:
+        """Delete the events of the receipt's boot up to its sequence; a refused one is kept."""
+        with self._transaction() as connection:
+            if receipt.refused is not None:
+                self._set_aside(connection, receipt.boot, receipt.sequence, receipt.refused)
+            connection.execute(
+                "DELETE FROM event WHERE boot = ? AND sequence <= ?",
+                (receipt.boot, receipt.sequence),
+            )
+
+    def set_aside(self, event: Event, reason: str) -> None:
+        """Take `event` out of the queue and keep it, with the `reason`, for a person to look at."""
+        with self._transaction() as connection:
+            self._set_aside(connection, event.boot, event.sequence, reason)
+
+    def close(self) -> None:
+        """Close the file; what is pending is sent after the next start."""
+        with self._lock:
+            self._connection.close()
+
+    def _set_aside(
+        self, connection: sqlite3.Connection, boot: str, sequence: int, reason: str
+    ) -> None:
+        logger.warning("set aside event %d of boot %s: %s", sequence, boot, reason)
+        connection.execute(
+            "INSERT OR IGNORE INTO refused"
+            " SELECT boot, sequence, body, ?, ? FROM event WHERE boot = ? AND sequence = ?",
+            (reason, utc_now().isoformat(), boot, sequence),
+        )
+        connection.execute("DELETE FROM event WHERE boot = ? AND sequence = ?", (boot, sequence))
+
+    def _count(self, table: str) -> int:
+        with self._transaction() as connection:
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self._path, timeout=1.0, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self._fault(error) from error
+        try:
+            # held until close: two stations on one file would send each other's events
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # on disk when append returns
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(f"malformed: {state}")
+            connection.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            connection.close()
+            raise self._fault(error) from error
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        # whoever waits for the lock holds the turn, so that a thread that appends and appends
+        # cannot keep the sender out
+        with self._turn:
+            self._lock.acquire()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+        finally:
+            self._lock.release()
+
+    def _fault(self, error: OSError | sqlite3.Error) -> OutboxError:
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if "locked" in cause:
+            advice = "another process has it open: give each station its own work folder"
+        elif "not a database" in cause or "malformed" in cause:
+            advice = "move the file away, a new one will be made"
+        elif "full" in cause:
+            advice = "free space on this disk"
+        else:
+            advice = "choose a work folder that can be written"
+        return OutboxError(f"outbox {self._path}: {cause.splitlines()[0]}: {advice}")

@@ -1,0 +1,141 @@
+"""From frames to findings: the data's way through the edge, one line per stage.
+
+The same object serves a live station, `linewatch monitor` and evaluation of recordings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from edge.frame import Frame
+from edge.window import Chunk, RollingWindow
+from industryasm.segment import Segment
+from industryasm.vocabulary import Task
+from models.card import shipped_model
+from models.decoder import DecoderConfig, StreamDecoder
+from models.deviations import CycleMonitor, Finding, MonitorConfig
+from models.runtime import Encoder, RuntimeName, TemporalModel, load_encoder, load_model
+
+
+@dataclass
+class Spent:
+    """Seconds spent in the stages so far, and frames seen: counters, not claims."""
+
+    frames: int = 0
+    encoder_s: float = 0.0
+    after_encoder_s: float = 0.0
+
+
+@dataclass
+class StepStream:
+    """Features of one stream to label probabilities, chunk by chunk, LSTM state carried on."""
+
+    model: TemporalModel
+    _window: RollingWindow = field(init=False)
+    _state: tuple[np.ndarray, np.ndarray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        card = self.model.card
+        self._window = RollingWindow(
+            card.chunk_shape(), feature_dim=card.feature_dim, rate_hz=card.rate_hz
+        )
+        self._state = self.model.start()
+
+    def push(self, feature: np.ndarray, time_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """Take one feature (D,); return the probabilities (n, K) now decided and times (n,)."""
+        return self._decide(self._window.push(feature, time_s))
+
+    def close(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is left at the stream's end."""
+        return self._decide(self._window.close())
+
+    def _decide(self, chunks: list[Chunk]) -> tuple[np.ndarray, np.ndarray]:
+        rows = [np.empty((0, len(self.model.card.labels)), np.float32)]
+        times = [np.empty(0)]
+        for chunk in chunks:
+            if chunk.fresh:
+                self._state = self.model.start()
+            probabilities, self._state = self.model.decide(chunk.view, chunk.present, self._state)
+            rows.append(probabilities[chunk.positions])
+            times.append(chunk.times_s)
+        return np.concatenate(rows), np.concatenate(times)
+
+
+class Pipeline:
+    """One station's way from pictures to cycles, steps and deviations."""
+
+    def __init__(
+        self,
+        task: Task,
+        model: TemporalModel,
+        encoder: Encoder,
+        *,
+        decoder: DecoderConfig | None = None,
+        monitor: MonitorConfig | None = None,
+    ) -> None:
+        card = model.card
+        self.spent = Spent()
+        self.rate_hz = card.rate_hz
+        self.image_size = (encoder.width, encoder.height)
+        self.runtime = encoder.runtime
+        self._encoder = encoder
+        self._steps = StepStream(model)
+        self._decoder = StreamDecoder(card.labels, config=decoder or decoder_config(card.rate_hz))
+        self._monitor = CycleMonitor(task.procedure(), monitor or MonitorConfig())
+        self._now_s = 0.0
+
+    @property
+    def running(self) -> Segment | None:
+        """The step that is going on, as far as frames are decided; None for background."""
+        return self._decoder.running
+
+    def push(self, frame: Frame) -> list[Finding]:
+        """Take a frame of the encoder's size; return what it brings to light."""
+        started = perf_counter()
+        feature = self._encoder.encode(frame.image[np.newaxis])[0]
+        encoded = perf_counter()
+        self._now_s = frame.time_s
+        findings = self._judge(*self._steps.push(feature, frame.time_s))
+        self.spent.frames += 1
+        self.spent.encoder_s += encoded - started
+        self.spent.after_encoder_s += perf_counter() - encoded
+        return findings
+
+    def close(self, *, interrupted: bool = False) -> list[Finding]:
+        """End the stream: decide what is left and end the running cycle.
+
+        When it was `interrupted`, steps that were not due yet are not called missed.
+        """
+        findings = self._judge(*self._steps.close())
+        for segment in self._decoder.close():
+            findings += self._monitor.observe(segment, self._now_s)
+        return findings + self._monitor.close(self._now_s, interrupted=interrupted)
+
+    def _judge(self, probabilities: np.ndarray, times_s: np.ndarray) -> list[Finding]:
+        if not len(times_s):
+            return []
+        findings: list[Finding] = []
+        for segment in self._decoder.push(probabilities, times_s):
+            findings += self._monitor.observe(segment, self._now_s)
+        return findings + self._monitor.watch(
+            self._decoder.running, self._now_s, seen_until_s=self._decoder.seen_until_s
+        )
+
+
+def load_pipeline(task: Task, folder: Path | None, *, runtime: RuntimeName = "auto") -> Pipeline:
+    """Load the model in `folder`, or the shipped one of `task`, and make its pipeline.
+
+    Raises `ModelError` when there is none, it is damaged, or it is for another task, or when the
+    runtime asked for is not installed.
+    """
+    model = load_model(folder or shipped_model(task.id), task)
+    return Pipeline(task, model, load_encoder(model.card.encoder, runtime))
+
+
+def decoder_config(rate_hz: float) -> DecoderConfig:
+    """Return the decoder's settings for a model of this rate."""
+    return DecoderConfig(period_s=1 / rate_hz, min_dwell_s=0.6)

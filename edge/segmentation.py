@@ -1,0 +1,149 @@
+"""Scores a model's streamed segments beside what the same features give without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.features import Features, FeatureStore
+from edge.pipeline import StepStream, decoder_config
+from industryasm.fault import UserFault
+from industryasm.recording import DataSet, Recording, SplitName
+from industryasm.segment import Segment, frame_labels
+from industryasm.vocabulary import Task, load_task
+from models.card import read_card, shipped_model
+from models.decoder import DecoderConfig, StreamDecoder
+from models.metrics import SegmentationScore, segmentation_score
+from models.runtime import TemporalModel, load_encoder, load_model
+
+CONTEXT_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """What the stream said of one recording.
+
+    `labels` (T,) are the segments' at the frames, `argmax` (T,) the network's before decoding;
+    `delays_s` the time from each segment's end until it was given out.
+    """
+
+    labels: list[str]
+    argmax: list[str]
+    delays_s: list[float]
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Seconds from the end of a step until its segment is given out."""
+
+    median_s: float
+    p95_s: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores by system, and the delay of the streamed one."""
+
+    scores: dict[str, SegmentationScore]
+    delay: Delay
+
+
+def stream(model: TemporalModel, features: Features, config: DecoderConfig) -> Streamed:
+    """Push a recording's features frame by frame, as a station would."""
+    steps, decoder = StepStream(model), StreamDecoder(model.card.labels, config=config)
+    argmax: list[str] = []
+    segments: list[Segment] = []
+    delays: list[float] = []
+
+    def take(decided: tuple[np.ndarray, np.ndarray], now_s: float) -> None:
+        rows, times = decided
+        argmax.extend(model.card.labels[i] for i in rows.argmax(axis=1))
+        new = decoder.push(rows, times) if len(times) else []
+        segments.extend(new)
+        delays.extend(now_s - segment.end_s for segment in new)
+
+    for feature, time_s in zip(features.features, features.times_s.tolist(), strict=True):
+        take(steps.push(feature, time_s), time_s)
+    take(steps.close(), float(features.times_s[-1]))
+    segments.extend(decoder.close())
+    return Streamed(frame_labels(segments, features.times_s.tolist()), argmax, delays)
+
+
+def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluation:
+    """Score the model folder `model`, or the shipped one of task `model`, on a data set's split.
+
+    The probes are fitted on the data set's training split.
+    """
+    folder = Path(model) if Path(model).is_dir() else shipped_model(model)
+    card = read_card(folder)
+    task = load_task(card.task)
+    temporal = load_model(folder, task)
+    data_set = DataSet(data)
+    store = FeatureStore(
+        data_set, load_encoder(card.encoder), name=card.encoder, rate_hz=card.rate_hz
+    )
+    judged = _recordings(data_set, split, task)
+    features = [store.of(recording) for recording in judged]
+    truth = [
+        frame_labels(r.spans(), f.times_s.tolist()) for r, f in zip(judged, features, strict=True)
+    ]
+    streamed = [stream(temporal, f, decoder_config(card.rate_hz)) for f in features]
+    known = _recordings(data_set, "train", task)
+    predicted = baseline_labels(
+        [store.of(recording) for recording in known],
+        [frame_labels(r.spans(), store.of(r).times_s.tolist()) for r in known],
+        features,
+        labels=task.labels(),
+        half_width=round(CONTEXT_S * card.rate_hz),
+    )
+    predicted["network, best label of each frame"] = [s.argmax for s in streamed]
+    predicted["linewatch, streamed segments"] = [s.labels for s in streamed]
+    return Evaluation(
+        {
+            name: segmentation_score(predicted=labels, truth=truth)
+            for name, labels in predicted.items()
+        },
+        delay_of([s for one in streamed for s in one.delays_s]),
+    )
+
+
+def baseline_labels(
+    train: list[Features],
+    train_labels: list[list[str]],
+    test: list[Features],
+    *,
+    labels: tuple[str, ...],
+    half_width: int,
+) -> dict[str, list[list[str]]]:
+    """Label the frames of `test` by the majority class and by two probes fitted on `train`."""
+    from models.baselines import context_mean, fit_probe, majority
+
+    index = {label: i for i, label in enumerate(labels)}
+    known = np.array([index[name] for one in train_labels for name in one])
+    out = {"majority class": [[labels[majority(known)]] * len(f.times_s) for f in test]}
+    for name, width in (
+        ("linear probe", 0),
+        (f"linear probe, mean of +-{half_width} frames", half_width),
+    ):
+        inputs = np.concatenate([context_mean(f.features, width) for f in train])
+        probe = fit_probe(inputs, known, num_labels=len(labels))
+        out[name] = [
+            [labels[i] for i in probe.probabilities(context_mean(f.features, width)).argmax(axis=1)]
+            for f in test
+        ]
+    return out
+
+
+def delay_of(delays_s: list[float]) -> Delay:
+    """Summarise delays; zeros when there are none."""
+    values = np.array(delays_s or [0.0])
+    return Delay(float(np.median(values)), float(np.quantile(values, 0.95)))
+
+
+def _recordings(data: DataSet, split: SplitName, task: Task) -> list[Recording]:
+    found = [recording for recording in data.split(split) if recording.task == task.id]
+    if not found:
+        raise UserFault(f"{data.folder}: split {split!r} has no recording of task {task.id!r}")
+    return found

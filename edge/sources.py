@@ -1,0 +1,70 @@
+"""Opens whatever a person names as the source of pictures: file, folder, USB camera or URL."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+from edge.frame import NETWORK_SCHEMES, Source, SourceError, StateCallback
+from edge.image_folder import image_folder_shots
+from edge.live_source import LiveSource
+from edge.network_camera import masked, network_camera_shots
+from edge.recording_source import RecordingSource
+from edge.usb_camera import usb_camera_shots
+from edge.video_file import video_file_shots
+from edge.view import View
+
+
+def open_source(
+    spec: str,
+    *,
+    rate_hz: float,
+    size: tuple[int, int] | None,
+    live: bool = False,
+    roi: tuple[float, float, float, float] | None = None,
+    on_state: StateCallback | None = None,
+) -> Source:
+    """Open `spec` and return its frames, sampled at `rate_hz` and scaled to `size` (width, height).
+
+    `spec` is a video file, a folder of images with their rate (`pictures@10`), the index of a USB
+    camera (`0`), or a URL of a network camera (rtsp, rtsps, http, https). `live` paces a file or
+    folder in real time. `roi` is the region looked at, (x, y, width, height) in fractions of the
+    picture. `on_state` is told, from another thread, when a camera is lost and got back.
+    Raises `SourceError`, one line, when it cannot be opened or gives no picture.
+    """
+    view = View(size, roi)
+    scheme, separator, _ = spec.partition("://")
+    if separator:
+        if scheme.lower() not in NETWORK_SCHEMES:
+            known = ", ".join(NETWORK_SCHEMES)
+            raise SourceError(
+                f"{masked(spec)}: unknown kind of address {scheme!r}; known are {known}"
+            )
+        connect = partial(network_camera_shots, spec, view)
+        return LiveSource(masked(spec), connect, rate_hz=rate_hz, on_state=on_state)
+    if spec.isascii() and spec.isdigit():
+        connect = partial(usb_camera_shots, int(spec), view)
+        return LiveSource(f"USB camera {spec}", connect, rate_hz=rate_hz, on_state=on_state)
+    folder, fps = _folder_and_rate(spec)
+    if fps is None:
+        shots = video_file_shots(Path(spec), view)
+    else:
+        shots = image_folder_shots(folder, fps, view)
+    return RecordingSource(spec, shots, rate_hz=rate_hz, live=live)
+
+
+def _folder_and_rate(spec: str) -> tuple[Path, float | None]:
+    """Split `pictures@10` where that names a folder; the rate is None for anything else."""
+    if Path(spec).is_dir():
+        raise SourceError(f"{spec}: is a folder; say how many images make a second: {spec}@10")
+    name, _, rate = spec.rpartition("@")
+    if not name or not Path(name).is_dir():
+        return Path(spec), None
+    try:
+        fps = float(rate)
+    except ValueError:
+        fps = math.nan
+    if not 0 < fps <= 1000:
+        raise SourceError(f"{spec}: {rate!r} images a second; give a number from above 0 to 1000")
+    return Path(name), fps

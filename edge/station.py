@@ -1,0 +1,141 @@
+"""A station's loop: one camera watched, findings written to the outbox, a heartbeat each second."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+
+from edge.frame import Frame, Source, SourceError, SourceState
+from edge.messages import Heartbeat, StationStarted, StationState
+from edge.outbox import Outbox
+from edge.pipeline import Pipeline
+from edge.reporter import Reporter
+from edge.sender import Sender
+from models.deviations import CycleStarted, Deviation, Finding
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S = 1.0
+OpenSource = Callable[[Callable[[SourceState, str], None]], Source]
+
+
+@dataclass
+class _Status:
+    """What the heartbeat tells; written by the loop, read by the heart."""
+
+    state: StationState = "starting"
+    detail: str = ""
+    step: str | None = None
+    cycle: str | None = None
+    frames: int = 0
+    dropped: int = 0
+    rate_hz: float = 0.0
+
+
+class Station:
+    """Watches one camera until told to stop, or until its recording has ended."""
+
+    def __init__(
+        self,
+        introduction: StationStarted,
+        open_source: OpenSource,
+        pipeline: Pipeline,
+        reporter: Reporter,
+        outbox: Outbox,
+        sender: Sender,
+    ) -> None:
+        self._introduction = introduction
+        self._open_source = open_source
+        self._pipeline, self._reporter = pipeline, reporter
+        self._outbox, self._sender = outbox, sender
+        self._status = _Status()
+        self._origin: datetime | None = None
+
+    def run(self, stop: threading.Event, *, leave_when_finished: bool) -> None:
+        """Watch until `stop`; a camera that is away is waited for.
+
+        After a recording's end the station says that it has finished until it is stopped, unless
+        it is to leave then.
+        Raises `SourceError` when the source cannot be opened and `OutboxError` when the disk
+        does not take events: going on without either would be a station that only looks alive.
+        """
+        self._outbox.append(self._introduction)
+        beating = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(beating,), name="heart", daemon=True)
+        heart.start()
+        try:
+            with self._open_source(self._note_source) as source:
+                self._note("watching")
+                self._watch(source, stop)
+            self._report(self._pipeline.close(interrupted=stop.is_set()))
+            self._note("finished", "the recording has ended")
+            if not leave_when_finished:
+                stop.wait()
+        except SourceError as error:
+            self._note("failed", str(error))
+            raise
+        finally:
+            beating.set()
+            heart.join()
+            self._sender.beat(self._heartbeat())
+
+    def _watch(self, source: Source, stop: threading.Event) -> None:
+        started_s = monotonic()
+        for frame in source:
+            if stop.is_set():
+                return
+            self._origin = _second_zero(frame)
+            self._report(self._pipeline.push(frame))
+            running = self._pipeline.running
+            self._status.step = None if running is None else running.label
+            self._status.frames += 1
+            self._status.rate_hz = self._status.frames / max(monotonic() - started_s, 1e-3)
+            self._status.dropped = source.dropped
+
+    def _report(self, findings: list[Finding]) -> None:
+        for finding in findings:
+            assert self._origin is not None  # a finding needs frames
+            self._outbox.append(self._reporter.message(finding, self._origin))
+            if isinstance(finding, CycleStarted):
+                self._status.cycle = self._reporter.cycle(finding.cycle)
+            if isinstance(finding, Deviation):
+                logger.info(
+                    "%s %s: %s, cycle %d: %s",
+                    finding.state,
+                    finding.kind,
+                    finding.step,
+                    finding.cycle,
+                    finding.detail,
+                )
+
+    def _note_source(self, state: SourceState, detail: str) -> None:
+        self._note("watching" if state == "connected" else "reconnecting", detail)
+
+    def _note(self, state: StationState, detail: str = "") -> None:
+        self._status.state, self._status.detail = state, detail[:300]
+
+    def _beat(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._sender.beat(self._heartbeat())
+            stop.wait(HEARTBEAT_S)
+
+    def _heartbeat(self) -> Heartbeat:
+        status = self._status
+        return Heartbeat(
+            state=status.state,
+            detail=status.detail,
+            step=status.step,
+            cycle=status.cycle,
+            frames=status.frames,
+            dropped=status.dropped,
+            rate_hz=status.rate_hz,
+            runtime=self._pipeline.runtime,
+        )
+
+
+def _second_zero(frame: Frame) -> datetime:
+    return frame.captured_at - timedelta(seconds=frame.time_s)

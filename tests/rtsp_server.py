@@ -1,0 +1,246 @@
+"""An RTSP camera for tests: sends an H.264 file over RTP in TCP, and fails when told to.
+
+Demultiplexes with PyAV, cuts the stream into RTP packets (RFC 6184: single NAL units and FU-A) and
+interleaves them in the RTSP connection (RFC 2326, section 10.12). The file must have no B-frames,
+because RTP sends pictures in the order of decoding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+
+CLOCK_HZ = 90_000  # of H.264 in RTP
+MAX_PAYLOAD = 1400
+FIRST_SEQUENCE = 65_000  # soon wraps, so that every test goes over the wrap
+FIRST_TIMESTAMP = 2**32 - 9 * CLOCK_HZ  # wraps after 9 s; not 0, which ffmpeg takes for unset
+PAYLOAD_TYPE = 96
+
+
+@dataclass(frozen=True)
+class AccessUnit:
+    """One coded picture: its NAL units and when it is shown, in seconds from the file's start."""
+
+    nal_units: tuple[bytes, ...]
+    time_s: float
+    is_key: bool
+
+
+class RtspServer:
+    """Serves one file at `url` on loopback from a thread of its own.
+
+    `pace` is the speed against real time (infinity: as fast as the reader takes it); `loops`
+    starts again at the end instead of hanging up. With `continues` a later connection goes on at
+    the next key frame behind what was sent, as a camera would; else it begins at the beginning.
+    Faults: set `refusing`, or call `stall`, `resume`, `disconnect`. `num_sent` counts pictures.
+    """
+
+    def __init__(
+        self, path: Path, *, pace: float = 1.0, loops: bool = False, continues: bool = False
+    ) -> None:
+        self.path, self.pace, self.loops, self.continues = path, pace, loops, continues
+        self.refusing = False
+        self.num_sent = 0
+        self.num_connections = 0
+        self.port = 0
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="rtsp server")
+
+    @property
+    def url(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/camera"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        starting = asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def stall(self) -> None:
+        """Send nothing more, but keep the connections."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def resume(self) -> None:
+        """End a stall."""
+        self._loop.call_soon_threadsafe(self._flowing.set)
+
+    def disconnect(self) -> None:
+        """Hang up on everybody."""
+        self._loop.call_soon_threadsafe(self._hang_up)
+
+    def _hang_up(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+    async def _shut_down(self) -> None:
+        self._server.close()
+        self._hang_up()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.num_connections += 1
+        self._writers.add(writer)
+        playing: asyncio.Task[None] | None = None
+        try:
+            while not self.refusing and (request := await read_request(reader)):
+                method, headers = request
+                writer.write(self._answer(method, headers))
+                if method == "PLAY" and playing is None:
+                    playing = asyncio.create_task(self._play(writer))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the reader hung up, as readers may
+        finally:
+            if playing:
+                playing.cancel()
+            self._writers.discard(writer)
+            writer.close()
+
+    def _answer(self, method: str, headers: dict[str, str]) -> bytes:
+        lines = ["RTSP/1.0 200 OK", f"CSeq: {headers.get('cseq', '0')}", "Session: 1"]
+        body = b""
+        if method == "OPTIONS":
+            lines.append("Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN")
+        elif method == "DESCRIBE":
+            body = description(self.path).encode()
+            lines += ["Content-Type: application/sdp", f"Content-Base: {self.url}/"]
+        elif method == "SETUP":
+            if "TCP" not in headers.get("transport", ""):
+                lines[0] = "RTSP/1.0 461 Unsupported Transport"
+            lines.append("Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        return "\r\n".join(lines).encode() + body
+
+    async def _play(self, writer: asyncio.StreamWriter) -> None:
+        packetizer = Packetizer()
+        skip = self.num_sent if self.continues else 0
+        start_s: float | None = None
+        waits_for_key = True
+        try:
+            for index, unit in enumerate(access_units(self.path, self.loops)):
+                waits_for_key = waits_for_key and not (index >= skip and unit.is_key)
+                if waits_for_key:
+                    continue
+                now_s = self._loop.time()
+                start_s = now_s - unit.time_s / self.pace if start_s is None else start_s
+                await asyncio.sleep(start_s + unit.time_s / self.pace - now_s)
+                await self._flowing.wait()
+                writer.writelines(packetizer.packets(unit))
+                await writer.drain()
+                self.num_sent = index + 1
+            writer.close()
+        except ConnectionError:
+            pass  # the reader hung up, as readers may
+
+
+class Packetizer:
+    """Cuts access units into RTP packets with the frame of interleaving around each."""
+
+    def __init__(self) -> None:
+        self._sequence = FIRST_SEQUENCE
+
+    def packets(self, unit: AccessUnit) -> Iterator[bytes]:
+        timestamp = (FIRST_TIMESTAMP + round(unit.time_s * CLOCK_HZ)) % 2**32
+        payloads = [payload for nal in unit.nal_units for payload in fragments(nal)]
+        for index, payload in enumerate(payloads):
+            marker = 0x80 if index == len(payloads) - 1 else 0  # the last of its picture
+            header = bytes([0x80, marker | PAYLOAD_TYPE]) + self._sequence.to_bytes(2)
+            packet = header + timestamp.to_bytes(4) + b"LINE" + payload
+            self._sequence = (self._sequence + 1) % 2**16
+            yield b"$\x00" + len(packet).to_bytes(2) + packet
+
+
+def fragments(nal: bytes) -> Iterator[bytes]:
+    """Yield `nal` whole when it fits, else in FU-A fragments (RFC 6184, section 5.8)."""
+    if len(nal) <= MAX_PAYLOAD:
+        yield nal
+        return
+    indicator, kind = nal[0] & 0xE0 | 28, nal[0] & 0x1F
+    for start in range(1, len(nal), MAX_PAYLOAD):
+        is_first, is_last = start == 1, start + MAX_PAYLOAD >= len(nal)
+        yield (
+            bytes([indicator, is_first << 7 | is_last << 6 | kind])
+            + nal[start : start + MAX_PAYLOAD]
+        )
+
+
+def access_units(path: Path, loops: bool) -> Iterator[AccessUnit]:
+    """Yield the pictures of the first video stream of `path`, again and again if it `loops`."""
+    offset_s = 0.0
+    while True:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            interval_s = float(1 / stream.average_rate)
+            for packet in container.demux(stream):
+                if packet.pts is None:
+                    continue
+                time_s = offset_s + float(packet.pts * packet.time_base)
+                yield AccessUnit(split(bytes(packet)), time_s, packet.is_keyframe)
+        if not loops:
+            return
+        offset_s = time_s + interval_s
+
+
+def split(data: bytes) -> tuple[bytes, ...]:
+    """Split an MP4 sample into NAL units, each behind its length in four bytes."""
+    units, position = [], 0
+    while position < len(data):
+        length = int.from_bytes(data[position : position + 4])
+        units.append(data[position + 4 : position + 4 + length])
+        position += 4 + length
+    return tuple(units)
+
+
+def description(path: Path) -> str:
+    """Return the SDP of `path`, with the parameter sets from its avcC record."""
+    with av.open(str(path)) as container:
+        record = container.streams.video[0].codec_context.extradata
+    sps_end = 8 + int.from_bytes(record[6:8])
+    sps, pps = record[8:sps_end], record[sps_end + 3 :][: int.from_bytes(record[sps_end + 1 :][:2])]
+    sets = ",".join(base64.b64encode(item).decode() for item in (sps, pps))
+    return (
+        "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        f"m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\na=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_HZ}\r\n"
+        f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1; profile-level-id={sps[1:4].hex()}; "
+        f"sprop-parameter-sets={sets}\r\na=control:track\r\n"
+    )
+
+
+async def read_request(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]] | None:
+    """Return the next request's method and headers (lower case), None at the connection's end."""
+    while (first := await reader.read(1)) == b"$":  # RTCP from the reader, of no interest
+        _channel, *size = await reader.readexactly(3)
+        await reader.readexactly(int.from_bytes(bytes(size)))
+    if not first:
+        return None
+    lines = (first + await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {
+        k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])
+    }
+    await reader.readexactly(int(headers.get("content-length", "0")))
+    return lines[0].split(" ")[0], headers
