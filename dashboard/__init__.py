@@ -1,0 +1,1 @@
+"""What runs beside the people: hub (zmq to SQL), store, Streamlit pages, process supervisor."""

@@ -1,0 +1,176 @@
+"""What the database holds of a recording, beside the recording's own truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from dashboard.status import SeenCycle, SeenDeviation, StationDetail
+from industryasm.deviation import DEVIATION_KINDS, DeviationKind, KnownDeviation
+from industryasm.recording import AnnotatedCycle, Recording
+from industryasm.segment import Segment, frame_labels
+from models.findings import Deviation
+from models.metrics import (
+    DeviationScore,
+    SegmentationScore,
+    match_deviations,
+    segmentation_score,
+)
+
+RATE_HZ = 10  # steps are compared on a grid as fine as the truth's
+
+
+@dataclass(frozen=True)
+class StationVerdict:
+    """How one station did: unit by unit, times counted from each unit's first step."""
+
+    station: str
+    task: str
+    num_cycles: int
+    num_cycles_found: int
+    steps: SegmentationScore
+    num_steps: int
+    num_steps_found: int
+    deviations: DeviationScore
+    frames_per_s: float
+    runtime: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every planted deviation was found, and none was invented."""
+        return not self.deviations.missed and not self.deviations.invented
+
+    def to_plain(self) -> dict[str, object]:
+        """Return the verdict as plain values for JSON."""
+        score = self.deviations
+        return {
+            "station": self.station,
+            "task": self.task,
+            "passed": self.passed,
+            "cycles": {"planted": self.num_cycles, "found": self.num_cycles_found},
+            "steps": {"planted": self.num_steps, "found": self.num_steps_found, **vars(self.steps)},
+            "deviations": {
+                "found": [
+                    {
+                        "kind": m.known.kind,
+                        "step": m.known.step,
+                        "cycle": m.known.cycle,
+                        "delay_s": round(m.delay_s, 2),
+                    }
+                    for m in score.matched
+                ],
+                "missed": [_plain(known) for known in score.missed],
+                "invented": [_plain(found) for found in score.invented],
+                "median_delay_s": round(median(score.delays_s), 2) if score.matched else None,
+            },
+            "frames_per_second": round(self.frames_per_s, 1),
+            "runtime": self.runtime,
+        }
+
+
+def compare(recording: Recording, detail: StationDetail) -> StationVerdict:
+    """Compare what the store holds of a station with the truth of the recording that it watched."""
+    seen = {cycle.number: cycle for cycle in detail.cycles}
+    predicted: list[list[str]] = []
+    truth: list[list[str]] = []
+    found: list[Deviation] = []
+    for cycle in recording.cycles:
+        known = _shifted(
+            [s for s in recording.spans() if cycle.start_s <= s.start_s < cycle.end_s],
+            cycle.start_s,
+        )
+        theirs = seen.get(cycle.number)
+        segments = _segments(theirs) if theirs else []
+        end_s = max(segment.end_s for segment in [*known, *segments])
+        times = [k / RATE_HZ for k in range(round(end_s * RATE_HZ) + 1)]
+        truth.append(frame_labels(known, times))
+        predicted.append(frame_labels(segments, times))
+        if theirs:
+            found += [_deviation(d, theirs, cycle) for d in theirs.deviations]
+    extra = [cycle for number, cycle in seen.items() if number > len(recording.cycles)]
+    found += [
+        _deviation(d, cycle, recording.cycles[-1]) for cycle in extra for d in cycle.deviations
+    ]
+    beat = detail.status.beat
+    return StationVerdict(
+        station=detail.status.id,
+        task=recording.task,
+        num_cycles=len(recording.cycles),
+        num_cycles_found=len(seen),
+        steps=segmentation_score(predicted=predicted, truth=truth),
+        num_steps=len(recording.segments),
+        num_steps_found=sum(len(cycle.segments) for cycle in detail.cycles),
+        deviations=match_deviations(
+            recording.known_deviations(), [d for d in found if d.state == "confirmed"]
+        ),
+        frames_per_s=beat.rate_hz if beat else 0.0,
+        runtime=beat.runtime if beat else "",
+    )
+
+
+def verdict_lines(verdict: StationVerdict) -> list[str]:
+    """Word a verdict for a terminal."""
+    steps, score = verdict.steps, verdict.deviations
+    lines = [
+        f"{verdict.station} ({verdict.task}): {verdict.num_cycles_found} units of "
+        f"{verdict.num_cycles}, {verdict.num_steps_found} steps for {verdict.num_steps} in truth, "
+        f"{verdict.frames_per_s:.0f} frames/s on {verdict.runtime}",
+        f"  steps      accuracy {steps.accuracy:.1f} %  edit {steps.edit:.1f}  "
+        f"F1@10/25/50 {steps.f1_10:.1f}/{steps.f1_25:.1f}/{steps.f1_50:.1f}",
+    ]
+    lines += [
+        f"  FOUND      {m.known.kind:13} {m.known.step:16} unit {m.known.cycle}, "
+        f"said {_delay(m.delay_s)}"
+        for m in score.matched
+    ]
+    lines += [f"  NOT FOUND  {d.kind:13} {d.step:16} unit {d.cycle}" for d in score.missed]
+    lines += [f"  INVENTED   {d.kind:13} {d.step:16} unit {d.cycle}" for d in score.invented]
+    return lines
+
+
+def _delay(delay_s: float) -> str:
+    when = "after" if delay_s >= 0 else "before"
+    return f"{abs(delay_s):.1f} s {when} its end"
+
+
+def _segments(cycle: SeenCycle) -> list[Segment]:
+    return [
+        Segment(max(_seconds(cycle, s.started_at), 0.0), _seconds(cycle, s.ended_at), s.step)
+        for s in cycle.segments
+    ] + [
+        Segment(max(_seconds(cycle, d.started_at), 0.0), _seconds(cycle, d.ended_at), d.step)
+        for d in cycle.deviations
+        if d.kind == "unexpected" and d.counts
+    ]
+
+
+def _shifted(segments: Sequence[Segment], start_s: float) -> list[Segment]:
+    return [Segment(s.start_s - start_s, s.end_s - start_s, s.label) for s in segments]
+
+
+def _deviation(row: SeenDeviation, cycle: SeenCycle, truth: AnnotatedCycle) -> Deviation:
+    return Deviation(
+        id=row.id,
+        kind=_kind(row.kind),
+        state="confirmed" if row.state == "confirmed" else "withdrawn",
+        step=row.step,
+        cycle=cycle.number,
+        start_s=truth.start_s + _seconds(cycle, row.started_at),
+        end_s=truth.start_s + _seconds(cycle, row.ended_at),
+        detected_s=truth.start_s + _seconds(cycle, row.detected_at),
+        detail=row.detail,
+    )
+
+
+def _kind(name: str) -> DeviationKind:
+    return next(kind for kind in DEVIATION_KINDS if kind == name)
+
+
+def _seconds(cycle: SeenCycle, time: datetime) -> float:
+    return (time - cycle.started_at).total_seconds()
+
+
+def _plain(deviation: KnownDeviation | Deviation) -> dict[str, object]:
+    return {"kind": deviation.kind, "step": deviation.step, "cycle": deviation.cycle}
