@@ -82,6 +82,7 @@ def _station_id(only: str, deployment: Deployment) -> str:
 def main() -> None:
     """Run the command line; what a person can mend is one line and exit status 2."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         app()
     except UserFault as fault:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def monitor(
     source: Annotated[
-        str, typer.Argument(help="Video file, FOLDER@FPS of images, USB camera index or URL.")
+        str, typer.Argument(help="Video file, folder of images (or FOLDER@FPS), USB index or URL.")
     ],
     task: Annotated[str, typer.Option(help="Task that is done there, see `linewatch tasks`.")],
     model: Annotated[

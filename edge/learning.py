@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -18,13 +18,13 @@ import numpy as np
 import typer
 
 from industryasm.fault import UserFault
-from industryasm.recording import DataSet, Recording, SplitName
+from industryasm.recording import DataSet, SplitName
 from industryasm.segment import frame_labels
 from industryasm.vocabulary import Task, load_task
 
 if TYPE_CHECKING:
-    from edge.features import FeatureStore
     from edge.segmentation import Evaluation
+    from models.runtime import Encoder
     from models.training import LabelledSequence
 
 logger = logging.getLogger(__name__)
@@ -45,16 +45,18 @@ class SplitChoice(StrEnum):
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Data set, see `linewatch data render`.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Data set, see `linewatch data render`; may be repeated.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the model; made if need be.")],
     task: Annotated[str | None, typer.Option(help="Default: the task of the recordings.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 40,
     lookahead: Annotated[
         int, typer.Option(min=0, max=16, help="Frames of future that a decision may wait for.")
     ] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
 ) -> None:
-    """Train a model for one task from a data set, and write it with its card."""
+    """Train a model for one task from recordings, and write it with its card."""
     from models.chunks import ChunkShape
     from models.encoder import ENCODER
     from models.export import write_model
@@ -63,35 +65,38 @@ def train(
     from models.training import TrainingConfig, fit_temperature, predict
     from models.training import train as fit
 
-    folder, recordings = DataSet(data), {}
-    splits: tuple[SplitName, ...] = ("train", "validation", "test")
-    for split in splits:
-        recordings[split] = list(folder.split(split))
-    vocabulary = _task_of(recordings["train"], task, data)
-    from edge.features import FeatureStore
-
-    store = FeatureStore(folder, load_encoder(ENCODER), name=ENCODER, rate_hz=RATE_HZ)
-    sequences = {split: _sequences(recordings[split], store, vocabulary) for split in splits}
+    data_sets, encoder = [DataSet(folder) for folder in data], load_encoder(ENCODER)
+    vocabulary = _task_of(data_sets, task)
+    sequences: dict[str, list[LabelledSequence]] = {
+        split.value: [
+            sequence
+            for data_set in data_sets
+            for sequence in _sequences(data_set, split.value, encoder, vocabulary)
+        ]
+        for split in SplitChoice
+    }
     shape = StepNetworkShape(len(vocabulary.labels()), chunk=ChunkShape(lookahead=lookahead))
     config = TrainingConfig(epochs=epochs, seed=seed)
     network = fit(sequences["train"], shape, config)
-    judged = sequences["validation"] or sequences["train"]
-    logits = np.concatenate([predict(network, s.features) for s in judged])
-    temperature = fit_temperature(logits, np.concatenate([s.labels for s in judged]))
+    logits = {
+        split: [predict(network, sequence.features) for sequence in of_split]
+        for split, of_split in sequences.items()
+        if of_split
+    }
+    judged = "validation" if "validation" in logits else "train"
+    labels = np.concatenate([sequence.labels for sequence in sequences[judged]])
+    names = ", ".join(data_set.index.name for data_set in data_sets)
     card = write_model(
         network,
         out,
         task=vocabulary,
         rate_hz=RATE_HZ,
-        temperature=temperature,
-        trained_on=f"{folder.index.name}: {len(recordings['train'])} recordings",
+        temperature=fit_temperature(np.concatenate(logits[judged]), labels),
+        trained_on=f"{names}: {len(sequences['train'])} recordings",
         trained_with=f"linewatch train, {config}",
         metrics={
-            f"{split}_frame_accuracy": _accuracy(
-                [predict(network, s.features) for s in sequences[split]], sequences[split]
-            )
-            for split in splits
-            if sequences[split]
+            f"{split}_frame_accuracy": _accuracy(scores, sequences[split])
+            for split, scores in logits.items()
         },
     )
     typer.echo(f"{out}: {json.dumps(card.metrics)}")
@@ -145,30 +150,32 @@ def score_table(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _task_of(recordings: list[Recording], name: str | None, data: Path) -> Task:
-    names = {recording.task for recording in recordings}
+def _task_of(data_sets: Sequence[DataSet], name: str | None) -> Task:
+    names = {recording.task for data_set in data_sets for recording in data_set.split("train")}
     if name is None and len(names) != 1:
-        raise UserFault(f"{data}: holds tasks {sorted(names) or 'none'}; say which with --task")
+        folders = ", ".join(str(data_set.folder) for data_set in data_sets)
+        found = ", ".join(sorted(names)) or "none"
+        raise UserFault(f"{folders}: tasks to train on: {found}; say which with --task")
     return load_task(name or names.pop())
 
 
 def _sequences(
-    recordings: Iterable[Recording], store: FeatureStore, task: Task
-) -> list[LabelledSequence]:
+    data_set: DataSet, split: SplitName, encoder: Encoder, task: Task
+) -> Iterator[LabelledSequence]:
+    from edge.features import FeatureStore
+    from models.encoder import ENCODER
     from models.training import LabelledSequence
 
+    store = FeatureStore(data_set, encoder, name=ENCODER, rate_hz=RATE_HZ)
     index = {label: i for i, label in enumerate(task.labels())}
-    out: list[LabelledSequence] = []
-    for recording in recordings:
+    for recording in data_set.split(split):
         if recording.task != task.id:
             continue
         features = store.of(recording)
         names = frame_labels(recording.spans(), features.times_s.tolist())
         if unknown := sorted(set(names) - set(index)):
             raise UserFault(f"{recording.id}: label {unknown[0]!r} is not in task {task.id!r}")
-        labels = np.array([index[name] for name in names], np.int64)
-        out.append(LabelledSequence(features.features, labels))
-    return out
+        yield LabelledSequence(features.features, np.array([index[name] for name in names]))
 
 
 def _accuracy(logits: list[np.ndarray], sequences: list[LabelledSequence]) -> float:

@@ -16,9 +16,9 @@ from edge.timeline import Sampler, Timeline
 
 logger = logging.getLogger(__name__)
 
-# A file in which so many pictures are flawed or out of order cannot be timed, and wrong times are
-# wrong segments; below, one bad stretch of a long recording does not cost the rest of it.
-MIN_DAMAGED, MAX_DAMAGED_SHARE = 10, 0.2
+# When so many pictures go back in time, the file's times are not to be trusted, and wrong times are
+# wrong segments. Damaged pictures alone are no such reason: the rest is still worth watching.
+MIN_BACKWARD, MAX_BACKWARD_SHARE = 10, 0.2
 
 
 class RecordingSource(Source):
@@ -26,7 +26,7 @@ class RecordingSource(Source):
 
     With `live` each frame is held back until its time has come; a consumer that was late catches
     up, nothing is dropped. Raises `SourceError` at once when not one picture decodes, and later
-    when too many of them were damaged.
+    when too many of them go back in time.
     """
 
     def __init__(
@@ -78,15 +78,18 @@ class RecordingSource(Source):
         time_s = self._timeline.at(shot.pts_s, shot.interval_s)
         if not shot.intact or self._timeline.num_backward > num_backward:
             self._count_damage()
+            self._check_order()
         return time_s
 
     def _count_damage(self) -> None:
         self.damaged += 1
         if self.damaged == 1:
             logger.warning("%s: is damaged; what can be decoded is used", self.name)
-        share = self.damaged / max(self._num_shots, 1)
-        if self.damaged >= MIN_DAMAGED and share > MAX_DAMAGED_SHARE:
+
+    def _check_order(self) -> None:
+        num_backward = self._timeline.num_backward
+        if num_backward >= MIN_BACKWARD and num_backward > MAX_BACKWARD_SHARE * self._num_shots:
             raise SourceError(
-                f"{self.name}: is damaged: {self.damaged} of its first {self._num_shots} pictures "
-                "are flawed or have a time that goes back; encode it anew, or name another file"
+                f"{self.name}: is damaged: {num_backward} of its first {self._num_shots} pictures "
+                "have a time that goes back; encode it anew, or name another file"
             )

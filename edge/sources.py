@@ -27,8 +27,8 @@ def open_source(
 ) -> Source:
     """Open `spec` and return its frames, sampled at `rate_hz` and scaled to `size` (width, height).
 
-    `spec` is a video file, a folder of images with their rate (`pictures@10`), the index of a USB
-    camera (`0`), or a URL of a network camera (rtsp, rtsps, http, https). `live` paces a file or
+    `spec` is a video file, a folder of images, one for each sampling instant or with a rate of
+    their own (`pictures@10`), the index of a USB camera (`0`), or a URL of a network camera (rtsp, rtsps, http, https). `live` paces a file or
     folder in real time. `roi` is the region looked at, (x, y, width, height) in fractions of the
     picture. `on_state` is told, from another thread, when a camera is lost and got back.
     Raises `SourceError`, one line, when it cannot be opened or gives no picture.
@@ -46,7 +46,9 @@ def open_source(
     if spec.isascii() and spec.isdigit():
         connect = partial(usb_camera_shots, int(spec), view)
         return LiveSource(f"USB camera {spec}", connect, rate_hz=rate_hz, on_state=on_state)
-    folder, fps = _folder_and_rate(spec)
+    if not spec.strip():
+        raise SourceError("the source is empty: name a file, a folder, a USB index or a URL")
+    folder, fps = _folder_and_rate(spec, rate_hz)
     if fps is None:
         shots = video_file_shots(Path(spec), view)
     else:
@@ -54,10 +56,10 @@ def open_source(
     return RecordingSource(spec, shots, rate_hz=rate_hz, live=live)
 
 
-def _folder_and_rate(spec: str) -> tuple[Path, float | None]:
-    """Split `pictures@10` where that names a folder; the rate is None for anything else."""
+def _folder_and_rate(spec: str, rate_hz: float) -> tuple[Path, float | None]:
+    """Split `pictures@10` where that names a folder; the rate is None for what is no folder."""
     if Path(spec).is_dir():
-        raise SourceError(f"{spec}: is a folder; say how many images make a second: {spec}@10")
+        return Path(spec), rate_hz
     name, _, rate = spec.rpartition("@")
     if not name or not Path(name).is_dir():
         return Path(spec), None

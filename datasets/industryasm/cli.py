@@ -30,14 +30,17 @@ def render(
     recordings: Annotated[int, typer.Option(min=1, max=100_000, help="Videos to render.")] = 10,
     cycles: Annotated[int, typer.Option(min=1, max=1000, help="Units in each video.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same videos.")] = 0,
+    good: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the units built without a departure.")
+    ] = 0.5,
 ) -> None:
-    """Render recordings of a station, with departures planted in about half of the cycles."""
+    """Render recordings of a station, with departures planted in some of the units."""
     from industryasm.rendering import render_data_set
     from industryasm.vocabulary import load_task
 
     vocabulary = load_task(task)
     for recording in render_data_set(
-        vocabulary, out, num_recordings=recordings, cycles=cycles, seed=seed
+        vocabulary, out, num_recordings=recordings, cycles=cycles, seed=seed, good=good
     ):
         planted = len(recording.deviations)
         typer.echo(f"{recording.id}: {recording.duration_s:.1f} s, {planted} deviations")

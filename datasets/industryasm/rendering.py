@@ -112,12 +112,19 @@ def render_recording(
 
 
 def render_data_set(
-    task: Task, folder: Path, *, num_recordings: int, cycles: int, seed: int
+    task: Task,
+    folder: Path,
+    *,
+    num_recordings: int,
+    cycles: int,
+    seed: int,
+    good: float = 0.5,
 ) -> Iterator[Recording]:
     """Render a data set split by operator and camera, yielding each recording when it is written.
 
     Four recordings of every five are for training, one in ten each for validation and test;
-    operators and cameras of one split are in no other. About half of the cycles hold a departure.
+    operators and cameras of one split are in no other. A share `good` of the cycles holds no
+    departure.
     """
     splits: dict[SplitName, list[str]] = {"train": [], "validation": [], "test": []}
     for index in range(num_recordings):
@@ -125,7 +132,7 @@ def render_data_set(
         who = f"{split}-{index}"
         recording_id = f"{task.id}-{seed}-{index:04d}"
         rng = _generator(seed, "plan", task.id, str(index))
-        planted = [_draw_departure(rng) for _ in range(cycles)]
+        planted = [_draw_departure(rng, good) for _ in range(cycles)]
         yield render_recording(
             task,
             folder,
@@ -184,8 +191,8 @@ def _cycle_span(segments: list[AnnotatedSegment], first_s: float) -> dict[str, f
     return {"start_s": own[0].start_s, "end_s": own[-1].end_s}
 
 
-def _draw_departure(rng: np.random.Generator) -> DeviationKind | None:
-    if rng.random() < 0.5:
+def _draw_departure(rng: np.random.Generator, good: float) -> DeviationKind | None:
+    if rng.random() < good:
         return None
     return DEVIATION_KINDS[int(rng.integers(0, len(DEVIATION_KINDS)))]
 

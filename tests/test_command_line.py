@@ -1,0 +1,205 @@
+"""The command line: every fault that a person can mend is one line and exit status 2."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from industryasm.vocabulary import task_ids
+from models.card import SHIPPED
+
+ROOT = Path(__file__).parent.parent
+SHARED_VIDEO = ROOT.parent / "shared" / "data" / "video"
+
+
+def linewatch(
+    *arguments: str, timeout_s: float = 90, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "linewatch", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def deployment(folder: Path, **changes: str) -> Path:
+    values = {
+        "endpoint": f"tcp://127.0.0.1:{free_port()}",
+        "url": "sqlite:///linewatch.sqlite",
+        "port": str(free_port()),
+        "source": "sample:gear-reducer",
+        "task": "gear-reducer",
+        "model": "null",
+        "extra": "",
+    } | changes
+    path = folder / "deploy.yaml"
+    path.write_text(
+        "site: S\n"
+        f"hub: {{endpoint: '{values['endpoint']}'}}\n"
+        f"database: {{url: '{values['url']}'}}\n"
+        f"dashboard: {{port: {values['port']}}}\n"
+        "lines: [{id: one, name: One}]\n"
+        "stations:\n"
+        f"  - {{id: a, name: A, line: one, task: {values['task']}, model: {values['model']},\n"
+        f"     camera: {{source: '{values['source']}'}}}}\n" + values["extra"]
+    )
+    return path
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *says: str) -> None:
+    lines = [line for line in done.stderr.splitlines() if line.startswith("linewatch: ")]
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(lines) == 1, done.stderr
+    for part in says:
+        assert part in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "task", "says"),
+    [
+        ("/no/such/file.mp4", "gear-reducer", "/no/such/file.mp4"),
+        ("empty.mp4", "gear-reducer", "empty.mp4"),
+        ("noise.mp4", "gear-reducer", "noise.mp4"),
+        ("/dev/zero", "gear-reducer", "/dev/zero"),
+        (".", "gear-reducer", "image"),
+        ("rtsp://user:secret@127.0.0.1:9/stream", "gear-reducer", "127.0.0.1:9"),
+        ("ftp://127.0.0.1/x", "gear-reducer", "ftp"),
+        ("empty.mp4", "no-such-task", "no-such-task"),
+    ],
+)
+def test_monitor_names_what_it_cannot_watch(
+    tmp_path: Path, source: str, task: str, says: str
+) -> None:
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "noise.mp4").write_bytes(os.urandom(100_000))
+    done = linewatch("monitor", source, "--task", task, cwd=tmp_path)
+    assert_one_line(done, says)
+    assert "secret" not in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(not SHARED_VIDEO.is_dir(), reason="the shared videos are not on this machine")
+def test_monitor_refuses_the_damaged_sample() -> None:
+    done = linewatch("monitor", str(SHARED_VIDEO / "damaged.avi"), "--task", "gear-reducer")
+    assert_one_line(done, "damaged.avi", "encode it anew")
+
+
+def test_a_model_of_another_task_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    model = str(SHIPPED / "relay-module")
+    done = linewatch(
+        "monitor", "empty.mp4", "--task", "gear-reducer", "--model", model, cwd=tmp_path
+    )
+    assert_one_line(done, "relay-module", "gear-reducer")
+
+
+def test_a_model_folder_that_holds_none_is_refused(tmp_path: Path) -> None:
+    done = linewatch("monitor", "x.mp4", "--task", "gear-reducer", "--model", str(tmp_path))
+    assert_one_line(done, str(tmp_path), "card.json")
+
+
+def test_findings_that_cannot_be_written_are_a_fault(tmp_path: Path) -> None:
+    done = linewatch(
+        "monitor", "x.mp4", "--task", "gear-reducer", "--jsonl", str(tmp_path / "no" / "x.jsonl")
+    )
+    assert_one_line(done, "x.jsonl")
+
+
+def test_check_accepts_the_deployment_file_of_the_repository() -> None:
+    done = linewatch("check", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["stations"] == {
+        "gear-1": "gear-reducer",
+        "relay-1": "relay-module",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"task": "no-such-task"}, "deploy.yaml:7"),
+        ({"model": "nowhere"}, "deploy.yaml:7"),
+        ({"extra": "colour: red\n"}, "deploy.yaml:9: colour: unknown key"),
+        ({"endpoint": "tcp://0.0.0.0:5750"}, "deploy.yaml:2"),
+        ({"source": "rtsp://x:${NO_SUCH_NAME}@y/z"}, "NO_SUCH_NAME"),
+        ({"port": "99999"}, "deploy.yaml:4"),
+    ],
+)
+def test_check_names_file_line_and_key(tmp_path: Path, changes: dict[str, str], says: str) -> None:
+    done = linewatch("check", str(deployment(tmp_path, **changes)))
+    assert_one_line(done, says)
+
+
+def test_a_deployment_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    assert_one_line(linewatch("up", str(tmp_path / "deploy.yaml")), "deploy.yaml")
+
+
+@pytest.mark.parametrize("part", ["hub", "dashboard"])
+def test_a_port_in_use_is_a_fault(tmp_path: Path, part: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        key = {"endpoint": f"tcp://127.0.0.1:{port}"} if part == "hub" else {"port": str(port)}
+        done = linewatch("up", str(deployment(tmp_path, **key)), "--only", part)
+    assert_one_line(done, str(port))
+
+
+def test_a_database_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    file = deployment(tmp_path, url=f"sqlite:///{tmp_path}/taken/x.sqlite")
+    assert_one_line(linewatch("up", str(file), "--only", "hub"), "taken/x.sqlite")
+
+
+def test_one_part_with_a_fault_ends_all_and_leaves_no_process(tmp_path: Path) -> None:
+    file = deployment(tmp_path, source=str(tmp_path / "nothing.mp4"))
+    done = linewatch("up", str(file))
+    assert done.returncode == 2, done.stderr
+    assert "nothing.mp4" in done.stderr
+    assert "Traceback" not in done.stderr
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert str(file) not in running.stdout
+
+
+def test_an_unknown_part_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    done = linewatch("up", str(deployment(tmp_path)), "--only", "station:b")
+    assert_one_line(done, "station:a")
+
+
+def test_every_command_has_help_and_tasks_are_listed() -> None:
+    for command in ("demo", "up", "check", "monitor", "tasks", "data", "train", "evaluate"):
+        done = linewatch(command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert "--help" in done.stdout
+    listed = json.loads(linewatch("tasks", "--json").stdout)
+    assert [task["id"] for task in listed] == list(task_ids())
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["linewatch", "edge.watch", "edge.learning", "edge.cli", "dashboard.demo", "dashboard.hub"],
+)
+def test_importing_edge_and_dashboard_needs_no_torch(module: str) -> None:
+    code = f"import {module}, sys; assert 'torch' not in sys.modules"
+    path = f"{ROOT}{os.pathsep}{ROOT / 'datasets'}"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
+
+
+def test_importing_datasets_from_the_root_is_not_ours() -> None:
+    """`import datasets` must stay free for the library of that name."""
+    code = "import datasets; assert getattr(datasets, '__file__', None) is None or 'industryasm' not in dir(datasets)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

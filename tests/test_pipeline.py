@@ -1,0 +1,110 @@
+"""The edge's pipeline on a rendered station: from pixels to deviations, and its messages."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.features import FeatureStore, video_features
+from edge.messages import CycleStarted as CycleStartedMessage
+from edge.messages import DeviationSeen, SegmentSeen
+from edge.pipeline import load_pipeline
+from edge.reporter import Reporter, task_info
+from edge.segmentation import evaluate_segmentation
+from edge.sources import open_source
+from industryasm.recording import DataSet
+from industryasm.rendering import render_data_set
+from industryasm.vocabulary import load_task
+from models.deviations import CycleEnded, CycleStarted, Deviation, Finding, StepDone
+from models.runtime import load_encoder
+
+TASK = "gear-reducer"
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    """Four recordings of one unit each, by workers that the shipped model has not seen."""
+    folder = tmp_path_factory.mktemp("rendered")
+    task = load_task(TASK)
+    list(render_data_set(task, folder, num_recordings=4, cycles=1, seed=77, good=1.0))
+    return DataSet(folder)
+
+
+def watch(video: Path) -> list[Finding]:
+    pipeline = load_pipeline(load_task(TASK), None)
+    findings: list[Finding] = []
+    with open_source(str(video), rate_hz=pipeline.rate_hz, size=pipeline.image_size) as frames:
+        for frame in frames:
+            findings += pipeline.push(frame)
+    return findings + pipeline.close()
+
+
+def test_a_unit_is_followed_from_pixels_to_its_end(rendered: DataSet) -> None:
+    recording = next(rendered.split("train"))
+    findings = watch(rendered.video(recording))
+    steps = [f.step for f in findings if isinstance(f, StepDone)]
+    truth = [s.label for s in recording.segments]
+    assert [type(f) for f in findings].count(CycleStarted) == 1
+    assert [type(f) for f in findings].count(CycleEnded) == 1
+    assert len(set(truth) & set(steps)) >= len(truth) - 1
+    detected = [f.detected_s for f in findings]
+    assert detected == sorted(detected), "nothing is said of a time that had not come"
+
+
+def test_features_are_computed_once_and_kept(rendered: DataSet) -> None:
+    encoder = load_encoder("efficientnet-lite0")
+    recording = next(rendered.split("validation"))
+    store = FeatureStore(rendered, encoder, name="efficientnet-lite0", rate_hz=5.0)
+    first = store.of(recording)
+    kept = next((rendered.folder / "features").rglob(f"{recording.id}.npz"))
+    written = kept.stat().st_mtime_ns
+    again = store.of(recording)
+    assert kept.stat().st_mtime_ns == written
+    np.testing.assert_array_equal(first.features, again.features)
+    fresh = video_features(rendered.video(recording), encoder, rate_hz=5.0)
+    np.testing.assert_allclose(fresh.features, first.features, atol=1e-5)
+    assert first.features.shape == (len(first.times_s), 1280)
+
+
+def test_streamed_segments_are_better_than_what_the_features_give_alone(rendered: DataSet) -> None:
+    evaluation = evaluate_segmentation(TASK, rendered.folder, "validation")
+    rows = evaluation.scores
+    ours = rows["linewatch, streamed segments"]
+    for name in ("majority class", "linear probe", "linear probe, mean of +-5 frames"):
+        assert ours.accuracy > rows[name].accuracy
+        assert ours.f1_50 > rows[name].f1_50
+    assert evaluation.delay.median_s > 0
+
+
+def test_findings_are_worded_in_utc_with_names_of_their_boot() -> None:
+    task, origin = load_task(TASK), datetime(2026, 1, 1, 12, tzinfo=UTC)
+    reporter = Reporter(task, boot="b00t")
+    started = reporter.message(CycleStarted(3, 1.0, 2.0), origin)
+    assert isinstance(started, CycleStartedMessage)
+    assert (started.cycle, started.started_at) == ("b00t-3", origin + timedelta(seconds=1))
+    names = set()
+    for _ in range(2):
+        done = reporter.message(StepDone(3, "scan-label", 1.0, 2.0, 0.9, 4.0), origin)
+        assert isinstance(done, SegmentSeen)
+        names.add(done.segment)
+    assert len(names) == 2, "each segment has a name of its own"
+    deviation = Deviation(
+        "3-missed-x-1", "missed", "suspected", "press-bearing", 3, 1.0, 2.0, 2.5, "x" * 999
+    )
+    said = reporter.message(deviation, origin)
+    assert isinstance(said, DeviationSeen)
+    assert said.critical == "quality"
+    assert len(said.detail) == 300
+    confirmed = Deviation(**{**vars(deviation), "state": "confirmed"})
+    again = reporter.message(confirmed, origin)
+    assert isinstance(again, DeviationSeen)
+    assert again.deviation == said.deviation, "a state's change keeps the deviation's name"
+    stray = reporter.message(Deviation(**{**vars(deviation), "cycle": 0}), origin)
+    assert isinstance(stray, DeviationSeen)
+    assert stray.cycle is None
+
+
+def test_a_task_is_introduced_with_its_steps_in_order() -> None:
+    info = task_info(load_task(TASK))
+    assert [step for step, _ in info.steps][:2] == ["place-housing", "scan-label"]
