@@ -1,5 +1,5 @@
 # Linewatch. `make run` shows it, `make test` proves it; both set up what they need first.
-.PHONY: run test check setup setup-dev format bench-video clean
+.PHONY: help run test check setup setup-dev format bench-video clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3

@@ -93,7 +93,7 @@ def run_live(*, port: int | None, keep: Path | None) -> int:
         file, deployment = _write_deployment(folder, page_port=page_port)
         names = ("hub", "dashboard", *(f"station:{name}" for name in STATIONS))
         supervisor = Supervisor([part(file, name) for name in names])
-        logging.getLogger("dashboard.supervisor").setLevel(logging.WARNING)
+        logging.getLogger("dashboard.supervisor").addFilter(_is_trouble)
         print(f"Linewatch demo: http://127.0.0.1:{page_port}   (Ctrl-C ends it)", flush=True)
         with (
             _stop_on_signals() as stop,
@@ -166,6 +166,12 @@ def _write_deployment(folder: Path, *, page_port: int) -> tuple[Path, Deployment
     path = folder / "deploy.yaml"
     path.write_text(FILE.format(hub_port=hub_port, page_port=page_port), encoding="utf-8")
     return path, load_deployment(path)
+
+
+def _is_trouble(record: logging.LogRecord) -> bool:
+    """Keep back what the processes say in good order: the progress line tells it shorter."""
+    said = record.getMessage()
+    return record.levelno >= logging.WARNING or "linewatch: " in said or "ERROR" in said
 
 
 @contextmanager

@@ -50,17 +50,18 @@ class FeatureStore:
     """The features of a data set's recordings; computed once, kept in `DIR/features`."""
 
     def __init__(self, data: DataSet, encoder: Encoder, *, name: str, rate_hz: float) -> None:
-        self._data, self._encoder, self._rate_hz = data, encoder, rate_hz
+        self.data, self.encoder = data, encoder
+        self._rate_hz = rate_hz
         self._folder = data.folder / "features" / f"{name}-{rate_hz:g}hz"
 
     def of(self, recording: Recording) -> Features:
         """Return the features of `recording`, from disk where they are newer than its video."""
-        video = self._data.video(recording)
+        video = self.data.video(recording)
         path = self._folder / f"{recording.id}.npz"
         if path.is_file() and path.stat().st_mtime >= video.stat().st_mtime:
             with np.load(path, allow_pickle=False) as stored:
                 return Features(stored["features"], stored["times_s"])
-        computed = video_features(video, self._encoder, rate_hz=self._rate_hz)
+        computed = video_features(video, self.encoder, rate_hz=self._rate_hz)
         self._folder.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(".partial.npz")
         np.savez(scratch, features=computed.features, times_s=computed.times_s)

@@ -23,7 +23,8 @@ from industryasm.segment import frame_labels
 from industryasm.vocabulary import Task, load_task
 
 if TYPE_CHECKING:
-    from edge.segmentation import Evaluation
+    from edge.evaluation import Evaluation
+    from models.metrics import DeviationScore
     from models.runtime import Encoder
     from models.training import LabelledSequence
 
@@ -127,13 +128,46 @@ def segmentation(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score streamed segments against the truth, beside the probes and the majority class."""
-    from edge.segmentation import evaluate_segmentation
+    from edge.evaluation import evaluate_segmentation
 
     evaluation = evaluate_segmentation(model, data, split.value)
     if as_json:
         typer.echo(json.dumps(asdict(evaluation), indent=1))
         return
     typer.echo(score_table(evaluation))
+
+
+@evaluate.command()
+def deviations(
+    model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
+    data: Annotated[Path, typer.Option(help="Data set.")],
+    split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.test,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count the known deviations that are found, those that are not, and those invented."""
+    from edge.evaluation import evaluate_deviations
+
+    score = evaluate_deviations(model, data, split.value)
+    parts: list[tuple[str, DeviationScore]] = [*score.by_kind().items(), ("all", score)]
+    rows = {
+        kind: {
+            "found": len(part.matched),
+            "missed": len(part.missed),
+            "invented": len(part.invented),
+            "median_delay_s": round(float(np.median(part.delays_s)), 1) if part.matched else None,
+        }
+        for kind, part in parts
+    }
+    if as_json:
+        plain = {"precision": score.precision, "recall": score.recall, "kinds": rows}
+        typer.echo(json.dumps(plain, indent=1))
+        return
+    typer.echo(f"{'':14} found  missed  invented  median delay")
+    for kind, row in rows.items():
+        delay = "-" if row["median_delay_s"] is None else f"{row['median_delay_s']:.1f} s"
+        typer.echo(
+            f"{kind:14} {row['found']:5}  {row['missed']:6}  {row['invented']:8}  {delay:>12}"
+        )
 
 
 def score_table(evaluation: Evaluation) -> str:

@@ -98,12 +98,16 @@ class Pipeline:
         started = perf_counter()
         feature = self._encoder.encode(frame.image[np.newaxis])[0]
         encoded = perf_counter()
-        self._now_s = frame.time_s
-        findings = self._judge(*self._steps.push(feature, frame.time_s))
+        findings = self.push_feature(feature, frame.time_s)
         self.spent.frames += 1
         self.spent.encoder_s += encoded - started
         self.spent.after_encoder_s += perf_counter() - encoded
         return findings
+
+    def push_feature(self, feature: np.ndarray, time_s: float) -> list[Finding]:
+        """Take the feature (D,) of a frame that was encoded before; otherwise as `push`."""
+        self._now_s = time_s
+        return self._judge(*self._steps.push(feature, time_s))
 
     def close(self, *, interrupted: bool = False) -> list[Finding]:
         """End the stream: decide what is left and end the running cycle.

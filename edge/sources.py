@@ -28,9 +28,10 @@ def open_source(
     """Open `spec` and return its frames, sampled at `rate_hz` and scaled to `size` (width, height).
 
     `spec` is a video file, a folder of images, one for each sampling instant or with a rate of
-    their own (`pictures@10`), the index of a USB camera (`0`), or a URL of a network camera (rtsp, rtsps, http, https). `live` paces a file or
-    folder in real time. `roi` is the region looked at, (x, y, width, height) in fractions of the
-    picture. `on_state` is told, from another thread, when a camera is lost and got back.
+    their own (`pictures@10`), the index of a USB camera (`0`), or a URL of a network camera (rtsp,
+    rtsps, http, https). `live` paces a file or folder in real time. `roi` is the region looked at,
+    (x, y, width, height) in fractions of the picture. `on_state` is told, from another thread,
+    when a camera is lost and got back.
     Raises `SourceError`, one line, when it cannot be opened or gives no picture.
     """
     view = View(size, roi)

@@ -70,12 +70,16 @@ class Station:
         try:
             with self._open_source(self._note_source) as source:
                 self._note("watching")
+                # A camera that is away gives no frame at which the loop could see `stop`.
+                threading.Thread(target=_close_on, args=(stop, source), daemon=True).start()
                 self._watch(source, stop)
             self._report(self._pipeline.close(interrupted=stop.is_set()))
             self._note("finished", "the recording has ended")
             if not leave_when_finished:
                 stop.wait()
         except SourceError as error:
+            if stop.is_set():
+                return
             self._note("failed", str(error))
             raise
         finally:
@@ -135,6 +139,11 @@ class Station:
             rate_hz=status.rate_hz,
             runtime=self._pipeline.runtime,
         )
+
+
+def _close_on(stop: threading.Event, source: Source) -> None:
+    stop.wait()
+    source.close()
 
 
 def _second_zero(frame: Frame) -> datetime:

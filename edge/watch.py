@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.deployment import SAMPLE, Deployment
 from edge.deployment import Station as StationConfig
-from edge.frame import Source, SourceState
+from edge.frame import Source, SourceError, SourceState
 from edge.messages import StationStarted
 from edge.outbox import Outbox
 from edge.pipeline import load_pipeline
@@ -25,12 +25,14 @@ from industryasm.vocabulary import load_task
 logger = logging.getLogger(__name__)
 
 FLUSH_S = 30.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 
 
 def run_station(deployment: Deployment, station_id: str, *, fast: bool = False) -> None:
     """Run one station until SIGTERM or SIGINT, or, when `fast`, until its recording has ended.
 
-    `fast` plays recordings as fast as they can be watched. Raises the faults of its parts:
+    `fast` plays recordings as fast as they can be watched. A network camera that is away is waited
+    for, at the start too. Raises the faults of its parts:
     `SourceError`, `ModelError`, `OutboxError`, `SenderError`.
     """
     stop = threading.Event()
@@ -52,14 +54,25 @@ def run_station(deployment: Deployment, station_id: str, *, fast: bool = False) 
     )
 
     def open_camera(on_state: Callable[[SourceState, str], None]) -> Source:
-        return open_source(
-            _path(config),
-            rate_hz=pipeline.rate_hz,
-            size=pipeline.image_size,
-            roi=config.camera.roi,
-            live=not fast,
-            on_state=on_state,
-        )
+        path, wait_s = _path(config), FIRST_WAIT_S
+        while True:
+            try:
+                return open_source(
+                    path,
+                    rate_hz=pipeline.rate_hz,
+                    size=pipeline.image_size,
+                    roi=config.camera.roi,
+                    live=not fast,
+                    on_state=on_state,
+                )
+            except SourceError as error:
+                # A camera may be off when the line is started; a file that is not there is a fault.
+                if "://" not in path or stop.is_set():
+                    raise
+                on_state("reconnecting", str(error))
+                logger.warning("%s; trying again in %.0f s", error, wait_s)
+                stop.wait(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     try:
         station = Station(

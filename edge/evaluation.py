@@ -1,4 +1,4 @@
-"""Scores a model's streamed segments beside what the same features give without it."""
+"""Scores what a model says of recordings, streamed, beside what its features give without it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from edge.features import Features, FeatureStore
-from edge.pipeline import StepStream, decoder_config
+from edge.pipeline import Pipeline, StepStream, decoder_config
+from industryasm.deviation import KnownDeviation
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet, Recording, SplitName
 from industryasm.segment import Segment, frame_labels
 from industryasm.vocabulary import Task, load_task
 from models.card import read_card, shipped_model
 from models.decoder import DecoderConfig, StreamDecoder
-from models.metrics import SegmentationScore, segmentation_score
+from models.deviations import Deviation
+from models.metrics import (
+    DeviationScore,
+    MatchedDeviation,
+    SegmentationScore,
+    match_deviations,
+    segmentation_score,
+)
 from models.runtime import TemporalModel, load_encoder, load_model
 
 CONTEXT_S = 1.0
@@ -76,21 +84,15 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
 
     The probes are fitted on the data set's training split.
     """
-    folder = Path(model) if Path(model).is_dir() else shipped_model(model)
-    card = read_card(folder)
-    task = load_task(card.task)
-    temporal = load_model(folder, task)
-    data_set = DataSet(data)
-    store = FeatureStore(
-        data_set, load_encoder(card.encoder), name=card.encoder, rate_hz=card.rate_hz
-    )
-    judged = _recordings(data_set, split, task)
+    task, temporal, store = _open(model, data)
+    card = temporal.card
+    judged = _recordings(store.data, split, task)
     features = [store.of(recording) for recording in judged]
     truth = [
         frame_labels(r.spans(), f.times_s.tolist()) for r, f in zip(judged, features, strict=True)
     ]
     streamed = [stream(temporal, f, decoder_config(card.rate_hz)) for f in features]
-    known = _recordings(data_set, "train", task)
+    known = _recordings(store.data, "train", task)
     predicted = baseline_labels(
         [store.of(recording) for recording in known],
         [frame_labels(r.spans(), store.of(r).times_s.tolist()) for r in known],
@@ -140,6 +142,42 @@ def delay_of(delays_s: list[float]) -> Delay:
     """Summarise delays; zeros when there are none."""
     values = np.array(delays_s or [0.0])
     return Delay(float(np.median(values)), float(np.quantile(values, 0.95)))
+
+
+def evaluate_deviations(model: str, data: Path, split: SplitName) -> DeviationScore:
+    """Watch the recordings of a split, each as a stream of its own, and match what is found.
+
+    `model` is a model folder or a task, for its shipped model.
+    """
+    task, temporal, store = _open(model, data)
+    matched: list[MatchedDeviation] = []
+    missed: list[KnownDeviation] = []
+    invented: list[Deviation] = []
+    for recording in _recordings(store.data, split, task):
+        pipeline = Pipeline(task, temporal, store.encoder)
+        features = store.of(recording)
+        findings = [
+            finding
+            for feature, time_s in zip(features.features, features.times_s.tolist(), strict=True)
+            for finding in pipeline.push_feature(feature, time_s)
+        ]
+        findings += pipeline.close()
+        found = [finding for finding in findings if isinstance(finding, Deviation)]
+        score = match_deviations(recording.known_deviations(), found)
+        matched += score.matched
+        missed += score.missed
+        invented += score.invented
+    return DeviationScore(tuple(matched), tuple(missed), tuple(invented))
+
+
+def _open(model: str, data: Path) -> tuple[Task, TemporalModel, FeatureStore]:
+    folder = Path(model) if Path(model).is_dir() else shipped_model(model)
+    card = read_card(folder)
+    task = load_task(card.task)
+    temporal = load_model(folder, task)
+    encoder = load_encoder(card.encoder)
+    store = FeatureStore(DataSet(data), encoder, name=card.encoder, rate_hz=card.rate_hz)
+    return task, temporal, store
 
 
 def _recordings(data: DataSet, split: SplitName, task: Task) -> list[Recording]:
