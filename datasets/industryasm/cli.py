@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 data = typer.Typer(help="Make and look at recordings.", no_args_is_help=True)
+
+
+class KindChoice(StrEnum):
+    """The kinds of departure, as a choice on the command line."""
+
+    missed = "missed"
+    out_of_order = "out_of_order"
+    repeated = "repeated"
+    unexpected = "unexpected"
+    too_long = "too_long"
 
 
 def tasks(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -33,14 +44,18 @@ def render(
     good: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the units built without a departure.")
     ] = 0.5,
+    plant: Annotated[
+        list[KindChoice] | None, typer.Option(help="Departure to plant; may be repeated [all].")
+    ] = None,
 ) -> None:
     """Render recordings of a station, with departures planted in some of the units."""
     from industryasm.rendering import render_data_set
     from industryasm.vocabulary import load_task
 
     vocabulary = load_task(task)
+    kinds = tuple(kind.value for kind in plant or KindChoice)
     for recording in render_data_set(
-        vocabulary, out, num_recordings=recordings, cycles=cycles, seed=seed, good=good
+        vocabulary, out, num_recordings=recordings, cycles=cycles, seed=seed, good=good, kinds=kinds
     ):
         planted = len(recording.deviations)
         typer.echo(f"{recording.id}: {recording.duration_s:.1f} s, {planted} deviations")

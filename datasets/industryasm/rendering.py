@@ -119,12 +119,13 @@ def render_data_set(
     cycles: int,
     seed: int,
     good: float = 0.5,
+    kinds: Sequence[DeviationKind] = DEVIATION_KINDS,
 ) -> Iterator[Recording]:
     """Render a data set split by operator and camera, yielding each recording when it is written.
 
     Four recordings of every five are for training, one in ten each for validation and test;
     operators and cameras of one split are in no other. A share `good` of the cycles holds no
-    departure.
+    departure, the others one of `kinds`.
     """
     splits: dict[SplitName, list[str]] = {"train": [], "validation": [], "test": []}
     for index in range(num_recordings):
@@ -132,7 +133,7 @@ def render_data_set(
         who = f"{split}-{index}"
         recording_id = f"{task.id}-{seed}-{index:04d}"
         rng = _generator(seed, "plan", task.id, str(index))
-        planted = [_draw_departure(rng, good) for _ in range(cycles)]
+        planted = [_draw_departure(rng, good, kinds) for _ in range(cycles)]
         yield render_recording(
             task,
             folder,
@@ -191,10 +192,12 @@ def _cycle_span(segments: list[AnnotatedSegment], first_s: float) -> dict[str, f
     return {"start_s": own[0].start_s, "end_s": own[-1].end_s}
 
 
-def _draw_departure(rng: np.random.Generator, good: float) -> DeviationKind | None:
+def _draw_departure(
+    rng: np.random.Generator, good: float, kinds: Sequence[DeviationKind]
+) -> DeviationKind | None:
     if rng.random() < good:
         return None
-    return DEVIATION_KINDS[int(rng.integers(0, len(DEVIATION_KINDS)))]
+    return kinds[int(rng.integers(0, len(kinds)))]
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:
