@@ -49,11 +49,12 @@ def render(
     ] = None,
 ) -> None:
     """Render recordings of a station, with departures planted in some of the units."""
+    from industryasm.deviation import DEVIATION_KINDS
     from industryasm.rendering import render_data_set
     from industryasm.vocabulary import load_task
 
     vocabulary = load_task(task)
-    kinds = tuple(kind.value for kind in plant or KindChoice)
+    kinds = tuple(kind for kind in DEVIATION_KINDS if plant is None or kind in plant)
     for recording in render_data_set(
         vocabulary, out, num_recordings=recordings, cycles=cycles, seed=seed, good=good, kinds=kinds
     ):
