@@ -11,6 +11,7 @@ from dashboard.status import SeenCycle, SeenDeviation, StationDetail
 from industryasm.deviation import DEVIATION_KINDS, DeviationKind, KnownDeviation
 from industryasm.recording import AnnotatedCycle, Recording
 from industryasm.segment import Segment, frame_labels
+from industryasm.vocabulary import UNEXPECTED
 from models.findings import Deviation
 from models.metrics import (
     DeviationScore,
@@ -100,7 +101,7 @@ def compare(recording: Recording, detail: StationDetail) -> StationVerdict:
         num_cycles=len(recording.cycles),
         num_cycles_found=len(seen),
         steps=segmentation_score(predicted=predicted, truth=truth),
-        num_steps=len(recording.segments),
+        num_steps=sum(segment.label != UNEXPECTED for segment in recording.segments),
         num_steps_found=sum(len(cycle.segments) for cycle in detail.cycles),
         deviations=match_deviations(
             recording.known_deviations(), [d for d in found if d.state == "confirmed"]
