@@ -104,15 +104,23 @@ def train(
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Model folder with temporal.safetensors.")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="Model folder with temporal.safetensors, or efficientnet-lite0."),
+    ],
     to: Annotated[str, typer.Option(help="Format; only onnx is there yet.")] = "onnx",
 ) -> None:
-    """Export a model's temporal part again from its weights, and check it against them."""
-    from models.card import file_sha256, read_card
+    """Export a model's temporal part, or the image encoder, again from its weights."""
+    from models.card import encoder_file, file_sha256, read_card
+    from models.encoder import ENCODER, export_encoder
     from models.export import export_temporal, read_network
 
     if to != "onnx":
         raise UserFault(f"--to {to!r}: only onnx can be written yet")
+    if str(model) == ENCODER:
+        export_encoder(encoder_file(ENCODER))
+        typer.echo(f"{encoder_file(ENCODER)} written; models name its SHA-256 in their cards")
+        return
     card = read_card(model)
     export_temporal(read_network(model, card), model / "temporal.onnx")
     digest = file_sha256(model / "temporal.onnx")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -57,6 +58,19 @@ def export_encoder(path: Path) -> None:
             dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
             verbose=False,
         )
+    strip_traces(path)
+
+
+def strip_traces(path: Path) -> None:
+    """Take out of an ONNX file the exporter's notes, which name the machine's folders."""
+    graph = onnx.load(path)
+    for thing in (graph, graph.graph, *graph.graph.node, *graph.graph.initializer):
+        thing.doc_string = ""
+        del thing.metadata_props[:]
+    for value in (*graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    onnx.save(graph, path)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from industryasm.vocabulary import Task
 from models.card import ModelCard, ModelError, encoder_file, file_sha256
-from models.encoder import ENCODER, quiet_export
+from models.encoder import ENCODER, quiet_export, strip_traces
 from models.step_network import StepNetwork, StepNetworkShape
 
 PARITY = 1e-4  # largest difference of a logit between PyTorch and ONNX Runtime, both in float32
@@ -101,6 +101,7 @@ def export_temporal(network: StepNetwork, path: Path) -> None:
             output_names=outputs,
             dynamic_axes={name: {0: "batch"} for name in names + outputs},
         )
+    strip_traces(path)
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     for size in (1, 2, 5):
         example = _example(network, size, seed=size)

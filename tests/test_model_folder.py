@@ -112,3 +112,8 @@ def test_the_encoder_graph_holds_no_reference_outside_its_file() -> None:
     onnx = pytest.importorskip("onnx")
     graph = onnx.load(encoder_file("efficientnet-lite0"), load_external_data=False).graph
     assert not any(tensor.external_data for tensor in graph.initializer)
+
+
+def test_no_shipped_graph_names_a_folder_of_the_machine_that_made_it() -> None:
+    for path in SHIPPED.rglob("*.onnx"):
+        assert b"site-packages" not in path.read_bytes(), path
