@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 STEADY_S = 30.0  # a child that ran so long starts again with the shortest wait
 POLL_S = 0.05
+SAME_WISH_S = 0.5
 MAX_LINE = 4096  # characters of a child's line that are logged as one
 
 
@@ -53,6 +54,7 @@ class Supervisor:
         self._running = [_Running(child, grace_s) for child in children]
         self._grace_s = grace_s
         self._asked_to_stop = 0  # how often
+        self._asked_s = 0.0
         self._thread: threading.Thread | None = None
         self._failure: Exception | None = None
 
@@ -107,7 +109,12 @@ class Supervisor:
 
     def _on_signal(self, *_: object) -> None:
         # a plain count, because a handler must take no lock that the thread below it may hold
-        self._asked_to_stop += 1
+        # One wish to stop may come as several signals: `timeout` and some init systems send it to
+        # the process and to its group. A person who presses Ctrl-C again takes longer.
+        now_s = time.monotonic()
+        if not self._asked_to_stop or now_s - self._asked_s >= SAME_WISH_S:
+            self._asked_to_stop += 1
+            self._asked_s = now_s
 
     def _look_after(self) -> None:
         status = 0
@@ -177,7 +184,7 @@ class _Running:
         if not self._process:
             return
         if self.is_alive():
-            logger.warning("%s: did not end within %g s; killed", self._child.name, self._grace_s)
+            logger.warning("%s: had not ended by itself; killed", self._child.name)
         self.signal(signal.SIGKILL)
         self._process.wait()
         self._let_go(self._process)

@@ -148,7 +148,7 @@ def test_a_child_that_does_not_listen_is_killed(
     with Supervisor([python("deaf", STUBBORN, tmp_path / "a")], grace_s=0.3):
         pids = ids(tmp_path / "a")
     wait_for(lambda: are_gone(pids))
-    assert "deaf: did not end within 0.3 s; killed" in caplog.messages
+    assert "deaf: had not ended by itself; killed" in caplog.messages
 
 
 def test_a_kid_that_a_dead_child_left_behind_is_ended(tmp_path: Path) -> None:
@@ -190,3 +190,32 @@ def test_nobody_outlives_a_supervisor_that_is_killed(tmp_path: Path, code: str) 
     supervisor.kill()
     supervisor.wait(LIMIT_S)
     wait_for(lambda: are_gone(pids + leashes))
+
+
+SLOW_TO_END = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+def end(*_):
+    time.sleep(0.3)
+    (folder / "ended").touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+(folder / "ready").touch()
+time.sleep(1000)
+"""
+
+
+def test_a_signal_sent_twice_at_once_lets_children_end_by_themselves(tmp_path: Path) -> None:
+    """`timeout` signals the process and its group: that is one wish to stop, not an urgent one."""
+    script = "from dashboard.supervisor import Child, Supervisor\n"
+    script += "import sys\n"
+    script += f"code = {SLOW_TO_END!r}\n"
+    script += f"child = Child('slow', [sys.executable, '-c', code, {str(tmp_path)!r}])\n"
+    script += "sys.exit(Supervisor([child]).run())\n"
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parent.parent)
+    wait_for((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)  # after the first was handled, so that both are seen
+    process.send_signal(signal.SIGINT)
+    assert process.wait(LIMIT_S) == 0
+    assert (tmp_path / "ended").exists()
