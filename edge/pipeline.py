@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 
@@ -19,15 +18,6 @@ from models.card import shipped_model
 from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import CycleMonitor, Finding, MonitorConfig
 from models.runtime import Encoder, RuntimeName, TemporalModel, load_encoder, load_model
-
-
-@dataclass
-class Spent:
-    """Seconds spent in the stages so far, and frames seen: counters, not claims."""
-
-    frames: int = 0
-    encoder_s: float = 0.0
-    after_encoder_s: float = 0.0
 
 
 @dataclass
@@ -78,7 +68,6 @@ class Pipeline:
         monitor: MonitorConfig | None = None,
     ) -> None:
         card = model.card
-        self.spent = Spent()
         self.rate_hz = card.rate_hz
         self.image_size = (encoder.width, encoder.height)
         self.runtime = encoder.runtime
@@ -95,14 +84,8 @@ class Pipeline:
 
     def push(self, frame: Frame) -> list[Finding]:
         """Take a frame of the encoder's size; return what it brings to light."""
-        started = perf_counter()
         feature = self._encoder.encode(frame.image[np.newaxis])[0]
-        encoded = perf_counter()
-        findings = self.push_feature(feature, frame.time_s)
-        self.spent.frames += 1
-        self.spent.encoder_s += encoded - started
-        self.spent.after_encoder_s += perf_counter() - encoded
-        return findings
+        return self.push_feature(feature, frame.time_s)
 
     def push_feature(self, feature: np.ndarray, time_s: float) -> list[Finding]:
         """Take the feature (D,) of a frame that was encoded before; otherwise as `push`."""

@@ -51,10 +51,10 @@ def test_every_shipped_vocabulary_holds_together(task_id: str) -> None:
 @pytest.mark.parametrize(
     ("change", "line", "says"),
     [
-        (("after: [place-wheel]", "after: [place-weel]"), 7, "unknown step 'place-weel'"),
-        (("after: [place-wheel]", "after: [pack-toy]"), 7, "cannot come after itself"),
-        (("id: pack-toy", "id: place-wheel"), 7, "given twice"),
-        (("parts: [wheel]", "parts: [weel]"), 7, "unknown part 'weel'"),
+        (("after: [place-wheel]", "after: [place-weel]"), 17, "'place-weel' is none of"),
+        (("after: [place-wheel]", "after: [pack-toy]"), 17, "'pack-toy' is none of the other"),
+        (("id: pack-toy", "id: place-wheel"), 14, "given twice"),
+        (("parts: [wheel]", "parts: [weel]"), 11, "unknown 'weel'"),
         (("limit_s: 5", "limit_s: -1"), 13, "greater than 0"),
         (("limit_s: 5", "limit_s: 1"), 8, "must be above expected_s"),
         (("primitive: place", "primitive: juggle"), 10, "pick"),
@@ -63,7 +63,7 @@ def test_every_shipped_vocabulary_holds_together(task_id: str) -> None:
         (("name: Toy\n", "name: &toy Toy\n"), 2, "anchors"),
         (("name: Toy\n", "name: !!python/object:os.system Toy\n"), 2, "tags"),
         (("name: Toy\n", "name: Toy\nname: Car\n"), 3, "given twice"),
-        (("parts:\n", "parts: [\n"), 8, ""),
+        (("parts:\n", "parts: [\n"), 6, "expected"),
     ],
 )
 def test_a_fault_in_a_vocabulary_is_named_by_line(
@@ -73,10 +73,8 @@ def test_a_fault_in_a_vocabulary_is_named_by_line(
     path.write_text(GOOD.replace(change[0], change[1], 1))
     with pytest.raises(YamlFileError) as raised:
         read_task(path)
-    faults = raised.value.faults
-    assert any(says in fault.message for fault in faults), faults
-    if "[\n" not in change[1]:  # where a parser notices an open bracket is its own affair
-        assert line in [fault.line for fault in faults] or faults[0].line == 1, faults
+    faults = [fault for fault in raised.value.faults if says in fault.message]
+    assert [fault.line for fault in faults] == [line], raised.value.faults
     assert str(path) in str(raised.value)
 
 

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from industryasm.fault import UserFault
 from industryasm.procedure import Procedure, ProcedureError, ProcedureStep
-from industryasm.yaml_file import YamlFile, YamlFileError
+from industryasm.yaml_file import PlacedError, YamlFile, YamlFileError
 
 TASKS_FOLDER = Path(__file__).parent / "tasks"
+MIN_STEPS, MAX_STEPS = 2, 40
 
 BACKGROUND = "background"
 """Label of the time in which no step is done: waiting, fetching a carrier, talking."""
@@ -87,22 +88,24 @@ class Task(_Frozen):
     revision: Annotated[int, Field(ge=1)] = 1
     parts: tuple[Part, ...]
     tools: tuple[Tool, ...] = ()
-    steps: Annotated[tuple[Step, ...], Field(min_length=2, max_length=40)]
+    steps: tuple[Step, ...]
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        _refuse_duplicates("part", [part.id for part in self.parts])
-        _refuse_duplicates("tool", [tool.id for tool in self.tools])
-        parts, tools = {part.id for part in self.parts}, {tool.id for tool in self.tools}
-        for step in self.steps:
-            if unknown := sorted(set(step.parts) - parts):
-                raise ValueError(f"step {step.id!r} uses unknown part {unknown[0]!r}")
-            if unknown := sorted(set(step.tools) - tools):
-                raise ValueError(f"step {step.id!r} uses unknown tool {unknown[0]!r}")
+        # Not by Field(min_length=...), which complains of the number too when one step has a fault.
+        if not MIN_STEPS <= len(self.steps) <= MAX_STEPS:
+            raise PlacedError(("steps",), f"a task has {MIN_STEPS} to {MAX_STEPS} steps")
+        parts = _unique("parts", [part.id for part in self.parts])
+        tools = _unique("tools", [tool.id for tool in self.tools])
+        steps = _unique("steps", [step.id for step in self.steps])
+        for index, step in enumerate(self.steps):
+            _check_known(index, "parts", step.parts, parts)
+            _check_known(index, "tools", step.tools, tools)
+            _check_known(index, "after", step.after, steps - {step.id})
         try:
             self.procedure()
         except ProcedureError as error:
-            raise ValueError(str(error)) from error
+            raise PlacedError(("steps",), str(error)) from error
         return self
 
     def procedure(self) -> Procedure:
@@ -130,10 +133,20 @@ class Task(_Frozen):
         return hashlib.sha256(json.dumps([self.id, *self.labels()]).encode()).hexdigest()
 
 
-def _refuse_duplicates(kind: str, ids: list[str]) -> None:
-    for name in ids:
-        if ids.count(name) > 1:
-            raise ValueError(f"{kind} {name!r} is given twice")
+def _unique(key: str, ids: list[str]) -> set[str]:
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            raise PlacedError((key, index, "id"), f"{name!r} is given twice")
+    return set(ids)
+
+
+def _check_known(index: int, key: str, names: tuple[str, ...], known: set[str]) -> None:
+    for name in names:
+        if name not in known:
+            message = (
+                f"{name!r} is none of the other steps" if key == "after" else f"unknown {name!r}"
+            )
+            raise PlacedError(("steps", index, key), message)
 
 
 def read_task(path: Path) -> Task:

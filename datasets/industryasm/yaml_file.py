@@ -43,6 +43,14 @@ class YamlFileError(UserFault, ValueError):
         super().__init__("\n".join(str(fault) for fault in faults))
 
 
+class PlacedError(ValueError):
+    """Raised by a model's validator for a fault at `location`, counted from the model."""
+
+    def __init__(self, location: Location, message: str) -> None:
+        self.location = location
+        super().__init__(message)
+
+
 class YamlFile:
     """A parsed YAML file that still knows the line of every key."""
 
@@ -66,7 +74,7 @@ class YamlFile:
             return model.model_validate(self.data)
         except ValidationError as error:
             faults = [
-                self.fault(tuple(item["loc"]), _plain_message(dict(item)))
+                self.fault(_location(dict(item)), _plain_message(dict(item)))
                 for item in error.errors(include_url=False)
             ]
             raise YamlFileError(faults) from error
@@ -120,6 +128,12 @@ class YamlFile:
         except (yaml.YAMLError, ValueError) as error:
             message = f"{node.value!r} cannot be read: {error}"
             raise YamlFileError([self.fault(location, message)]) from error
+
+
+def _location(item: dict[str, Any]) -> Location:
+    error = item.get("ctx", {}).get("error")
+    inner = error.location if isinstance(error, PlacedError) else ()
+    return (*item["loc"], *inner)
 
 
 def _plain_message(item: dict[str, Any]) -> str:
