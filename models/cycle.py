@@ -64,7 +64,7 @@ class Cycle:
 
     def undone(self) -> list[str]:
         """Return the required steps not done, in the order of the file."""
-        required = self.procedure.required() - self.done.keys()
+        required = self.procedure.required(self.done) - self.done.keys()
         return [step.id for step in self.procedure.steps if step.id in required]
 
     @property
@@ -75,7 +75,7 @@ class Cycle:
     @property
     def is_finished(self) -> bool:
         """Whether the last required steps are done, those no other required step comes after."""
-        required = self.procedure.required() or frozenset(self.procedure.final_steps())
+        required = self.procedure.required(self.done) or frozenset(self.procedure.final_steps())
         return all(
             step in self.done or self.procedure.successors(step) & required for step in required
         )

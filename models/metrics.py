@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from industryasm.deviation import DEVIATION_KINDS, DeviationKind, KnownDeviation
+from industryasm.deviation import KNOWN_KINDS, KnownDeviation, KnownKind
 from industryasm.segment import runs
 from industryasm.vocabulary import BACKGROUND
 from models.findings import Deviation
@@ -186,7 +186,7 @@ class DeviationScore:
         """Delay of each match, in the order of the truth."""
         return tuple(match.delay_s for match in self.matched)
 
-    def of_kind(self, kind: DeviationKind) -> DeviationScore:
+    def of_kind(self, kind: KnownKind) -> DeviationScore:
         """Return the part of the score that is of one kind."""
         return DeviationScore(
             tuple(match for match in self.matched if match.known.kind == kind),
@@ -194,9 +194,9 @@ class DeviationScore:
             tuple(found for found in self.invented if found.kind == kind),
         )
 
-    def by_kind(self) -> dict[DeviationKind, DeviationScore]:
+    def by_kind(self) -> dict[KnownKind, DeviationScore]:
         """Return the score of every kind."""
-        return {kind: self.of_kind(kind) for kind in DEVIATION_KINDS}
+        return {kind: self.of_kind(kind) for kind in KNOWN_KINDS}
 
 
 def match_deviations(known: Sequence[KnownDeviation], found: Sequence[Deviation]) -> DeviationScore:

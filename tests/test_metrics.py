@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from industryasm.deviation import DEVIATION_KINDS, KnownDeviation
+from industryasm.deviation import KNOWN_KINDS, KnownDeviation
 from models.deviations import Deviation
 from models.metrics import MetricError, match_deviations, segmentation_score
 
@@ -255,7 +255,7 @@ def test_deviations_match_by_kind_step_and_cycle() -> None:
     assert (score.precision, score.recall) == (50.0, 50.0)
     assert score.delays_s == (-15.0, 1.0)
     by_kind = score.by_kind()
-    assert tuple(by_kind) == DEVIATION_KINDS
+    assert tuple(by_kind) == KNOWN_KINDS
     assert (by_kind["repeated"].precision, by_kind["repeated"].recall) == (100.0, 50.0)
     assert sum(len(part.invented) for part in by_kind.values()) == len(score.invented)
 

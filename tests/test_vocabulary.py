@@ -12,6 +12,7 @@ from industryasm.vocabulary import (
     load_task,
     read_task,
     task_ids,
+    write_task,
 )
 from industryasm.yaml_file import YamlFileError
 
@@ -54,7 +55,7 @@ def test_every_shipped_vocabulary_holds_together(task_id: str) -> None:
         (("after: [place-wheel]", "after: [place-weel]"), 17, "'place-weel' is none of"),
         (("after: [place-wheel]", "after: [pack-toy]"), 17, "'pack-toy' is none of the other"),
         (("id: pack-toy", "id: place-wheel"), 14, "given twice"),
-        (("parts: [wheel]", "parts: [weel]"), 11, "unknown 'weel'"),
+        (("parts: [wheel]", "parts: [weel]"), 11, "'weel' is unknown"),
         (("limit_s: 5", "limit_s: -1"), 13, "greater than 0"),
         (("limit_s: 5", "limit_s: 1"), 8, "must be above expected_s"),
         (("primitive: place", "primitive: juggle"), 10, "pick"),
@@ -122,3 +123,74 @@ def test_the_order_is_closed_over_steps_between() -> None:
     assert order.missing_before("c", {"b"}) == ("a",)
     with pytest.raises(KeyError):
         order.successors("x")
+
+
+GROUPED = (
+    GOOD
+    + """\
+  - id: hinge-left
+    text: Fit the left hinge
+    primitive: insert
+    expected_s: 2
+    limit_s: 5
+  - id: hinge-right
+    text: Fit the right hinge
+    primitive: insert
+    expected_s: 2
+    limit_s: 5
+  - id: close-lid
+    text: Close the lid
+    primitive: press
+    after: [hinges]
+    expected_s: 2
+    limit_s: 5
+groups:
+  - {id: hinges, kind: any-order, steps: [hinge-left, hinge-right], after: [place-wheel]}
+  - {id: lid-kit, kind: optional, steps: [hinge-left, hinge-right, close-lid]}
+"""
+)
+
+
+def test_groups_are_written_out_as_order_and_as_variants(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text(GROUPED)
+    order = read_task(path).procedure()
+    assert order.predecessors("close-lid") == {"place-wheel", "hinge-left", "hinge-right"}
+    assert order.predecessors("hinge-left") == {"place-wheel"}
+    assert order.required() == {"place-wheel", "pack-toy"}
+    assert order.required({"hinge-left"}) - order.required() == {
+        "hinge-left",
+        "hinge-right",
+        "close-lid",
+    }
+    assert order.missing_before("close-lid", {"place-wheel", "hinge-left"}) == ("hinge-right",)
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "says"),
+    [
+        (("id: hinges", "id: place-wheel"), 37, "given twice"),
+        (("steps: [hinge-left, hinge-right],", "steps: [hinge-left, hinge],"), 37, "'hinge' is"),
+        (("after: [hinges]", "after: [hinge]"), 33, "'hinge' is none of"),
+        (("after: [place-wheel]}", "after: [close-lid]}"), 20, "cycle"),
+        (("hinge-right], after", "close-lid], after"), 37, "have an order"),
+    ],
+)
+def test_a_fault_in_a_group_is_named_by_line(
+    tmp_path: Path, change: tuple[str, str], line: int, says: str
+) -> None:
+    path = tmp_path / "toy.yaml"
+    text = GROUPED.replace(change[0], change[1], 1)
+    if says == "have an order":
+        text = text.replace("after: [hinges]", "after: [hinge-left]")
+    path.write_text(text)
+    with pytest.raises(YamlFileError, match=says) as raised:
+        read_task(path)
+    assert raised.value.faults[0].line == line, raised.value.faults
+
+
+def test_a_vocabulary_that_is_written_is_read_back_the_same(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(GROUPED)
+    task = read_task(tmp_path / "toy.yaml")
+    write_task(task, tmp_path / "again" / "toy.yaml")
+    assert read_task(tmp_path / "again" / "toy.yaml") == task

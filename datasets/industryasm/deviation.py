@@ -1,4 +1,8 @@
-"""The kinds of departure from standard work, and one that is known to be in a recording."""
+"""The kinds of departure from standard work, and one that is known to be in a recording.
+
+People tell more kinds apart than a procedure can: that a part was the wrong one is in the picture,
+not in the order of the steps. Those are annotated and not yet judged.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,21 @@ DEVIATION_KINDS: tuple[DeviationKind, ...] = (
     "too_long",
 )
 
+KnownKind = Literal[DeviationKind, "wrong_part", "incomplete", "rework", "wrong_execution"]
+"""The above, judged from the steps, and what only a person (or the renderer) tells apart:
+`wrong_part`: the step was done with another part than its own.
+`incomplete`: the step was started and left.
+`rework`: something was taken off or undone, and the step done again.
+`wrong_execution`: the step was done wrongly in another way (position, amount, technique)."""
+
+KNOWN_KINDS: tuple[KnownKind, ...] = (
+    *DEVIATION_KINDS,
+    "wrong_part",
+    "incomplete",
+    "rework",
+    "wrong_execution",
+)
+
 
 @dataclass(frozen=True)
 class KnownDeviation:
@@ -28,7 +47,7 @@ class KnownDeviation:
     [start_s, end_s) is where it can be seen; for a missed step, the cycle in which it is missing.
     """
 
-    kind: DeviationKind
+    kind: KnownKind
     step: str
     cycle: int
     start_s: float

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 
 class ProcedureError(ValueError):
-    """The steps and their predecessors do not form a partial order."""
+    """The steps and their predecessors do not form a partial order; `steps` are those at fault."""
+
+    def __init__(self, message: str, steps: tuple[str, ...] = ()) -> None:
+        self.steps = steps
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Procedure:
     """
 
     steps: tuple[ProcedureStep, ...]
+    optional_groups: tuple[frozenset[str], ...] = ()
+    """Steps that are done all or none: once one is done, the rest of its group is required."""
     _ancestors: dict[str, frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +56,8 @@ class Procedure:
                     raise ProcedureError(f"step {step.id!r} cannot come after itself")
                 if name not in ids:
                     raise ProcedureError(f"step {step.id!r} comes after unknown step {name!r}")
+        for name in set().union(*self.optional_groups) - set(ids):
+            raise ProcedureError(f"an optional group holds the unknown step {name!r}")
         object.__setattr__(self, "_ancestors", self._close())
 
     def _close(self) -> dict[str, frozenset[str]]:
@@ -58,8 +66,9 @@ class Procedure:
         while len(closed) < len(direct):
             ready = [s for s, after in direct.items() if s not in closed and after <= set(closed)]
             if not ready:
-                cyclic = ", ".join(sorted(set(direct) - set(closed)))
-                raise ProcedureError(f"the order of these steps is a cycle: {cyclic}")
+                cyclic = tuple(sorted(set(direct) - set(closed)))
+                message = f"the order of these steps is a cycle: {', '.join(cyclic)}"
+                raise ProcedureError(message, cyclic)
             for step_id in ready:
                 above = (closed[name] for name in direct[step_id])
                 closed[step_id] = direct[step_id].union(*above)
@@ -81,18 +90,20 @@ class Procedure:
         self._known(step_id)
         return frozenset(s for s, above in self._ancestors.items() if step_id in above)
 
-    def required(self) -> frozenset[str]:
-        """Return the steps without which a cycle is not complete."""
-        return frozenset(step.id for step in self.steps if not step.optional)
+    def required(self, done: Collection[str] = ()) -> frozenset[str]:
+        """Return the steps without which a cycle in which `done` was done is not complete."""
+        begun = (group for group in self.optional_groups if not group.isdisjoint(done))
+        return frozenset(step.id for step in self.steps if not step.optional).union(*begun)
 
     def final_steps(self) -> tuple[str, ...]:
         """Return the steps that nothing comes after, in the order of the file."""
         inner: set[str] = set().union(*self._ancestors.values())
         return tuple(step.id for step in self.steps if step.id not in inner)
 
-    def missing_before(self, step_id: str, done: Iterable[str]) -> tuple[str, ...]:
+    def missing_before(self, step_id: str, done: Collection[str]) -> tuple[str, ...]:
         """Return the required predecessors of `step_id` not in `done`, in the order of the file."""
-        open_steps = (self.predecessors(step_id) & self.required()) - set(done)
+        required = self.required({step_id, *done})
+        open_steps = (self.predecessors(step_id) & required) - set(done)
         return tuple(step.id for step in self.steps if step.id in open_steps)
 
     def _known(self, step_id: str) -> str:

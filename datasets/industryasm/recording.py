@@ -3,15 +3,18 @@
 ```
 DIR/dataset.json            name, and which recordings belong to which split
 DIR/recordings/ID.json      one `Recording`
-DIR/videos/ID.mp4           its video, named inside the JSON relative to DIR
+DIR/videos/ID.mp4           its video, if there is one, named inside the JSON relative to DIR
+DIR/features/ID.npz         where features were published instead: `features` (T, D), `times_s` (T,)
+DIR/tasks/TASK.yaml         the vocabulary, where it is not one that comes with Linewatch
 ```
-Times are seconds from the first frame, by PTS; spans are half-open.
+Times are seconds from the first frame, by PTS; spans are half-open; what no segment covers is
+background.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -24,10 +27,10 @@ from pydantic import (
     model_validator,
 )
 
-from industryasm.deviation import DeviationKind, KnownDeviation
+from industryasm.deviation import KnownDeviation, KnownKind
 from industryasm.fault import UserFault
 from industryasm.segment import Segment
-from industryasm.vocabulary import Identifier
+from industryasm.vocabulary import Identifier, Task, load_task, read_task, write_task
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SplitName = Literal["train", "validation", "test"]
@@ -57,15 +60,29 @@ class _Span(_Frozen):
 class AnnotatedSegment(_Span):
     """What was done in [start_s, end_s): a step of the task, or `unexpected`."""
 
-    label: str
+    label: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class Track(_Frozen):
+    """A second layer of segments in words of its own: one hand's actions, an anomaly's phases."""
+
+    name: Identifier
+    segments: tuple[AnnotatedSegment, ...]
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        _check_order(self.segments)
+        return self
 
 
 class AnnotatedDeviation(_Span):
     """A known departure from the procedure in [start_s, end_s) of cycle `cycle` (from 1)."""
 
-    kind: DeviationKind
+    kind: KnownKind
     step: str
     cycle: Annotated[int, Field(ge=1)]
+    note: Annotated[str, StringConstraints(max_length=1000)] = ""
+    """What the annotator wrote, or what the set that it was imported from calls it."""
 
 
 class AnnotatedCycle(_Span):
@@ -75,17 +92,21 @@ class AnnotatedCycle(_Span):
 
 
 class Recording(_Frozen):
-    """One video of a station and what people (or the renderer) know of it."""
+    """One recording of a station and what people (or the renderer) know of it.
+
+    `operator` is a pseudonym. `rate_hz`, `width`, `height` are the camera's, as far as known.
+    """
 
     version: Literal[1] = 1
     id: RecordingId
     task: Identifier
     task_revision: Annotated[int, Field(ge=1)]
-    video: str
+    video: str | None = None
+    features: str | None = None
     duration_s: Annotated[float, Field(gt=0)]
-    rate_hz: Annotated[float, Field(gt=0, le=240)]
-    width: Annotated[int, Field(gt=0)]
-    height: Annotated[int, Field(gt=0)]
+    rate_hz: Annotated[float, Field(gt=0, le=240)] | None = None
+    width: Annotated[int, Field(gt=0)] | None = None
+    height: Annotated[int, Field(gt=0)] | None = None
     station: RecordingId
     camera: RecordingId
     operator: RecordingId
@@ -94,18 +115,18 @@ class Recording(_Frozen):
     cycles: tuple[AnnotatedCycle, ...]
     segments: tuple[AnnotatedSegment, ...]
     deviations: tuple[AnnotatedDeviation, ...]
+    tracks: tuple[Track, ...] = ()
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        if Path(self.video).is_absolute() or ".." in Path(self.video).parts:
-            raise ValueError(f"video {self.video!r} must lie inside the data set's folder")
-        previous = 0.0
-        for segment in self.segments:
-            if segment.start_s < previous:
-                raise ValueError(f"segment {segment.label!r} at {segment.start_s} s overlaps")
-            previous = segment.end_s
-        if previous > self.duration_s + 1e-6:
-            raise ValueError(f"a segment ends at {previous} s, the video at {self.duration_s} s")
+        for file in (self.video, self.features):
+            if file is not None and (Path(file).is_absolute() or ".." in Path(file).parts):
+                raise ValueError(f"file {file!r} must lie inside the data set's folder")
+        _check_order(self.segments)
+        spans = [*self.segments, *self.deviations, *(s for t in self.tracks for s in t.segments)]
+        last = max((span.end_s for span in spans), default=0.0)
+        if last > self.duration_s + 1e-6:
+            raise ValueError(f"a span ends at {last} s, the recording at {self.duration_s} s")
         return self
 
     def spans(self) -> list[Segment]:
@@ -123,6 +144,17 @@ class Recording(_Frozen):
         path = folder / "recordings" / f"{self.id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _check_order(segments: Sequence[AnnotatedSegment]) -> None:
+    previous = 0.0
+    for segment in segments:
+        if segment.start_s < previous:
+            raise ValueError(
+                f"segment {segment.label!r} at {segment.start_s} s begins before the one before it "
+                f"ends, at {previous} s"
+            )
+        previous = segment.end_s
 
 
 class DataSetIndex(_Frozen):
@@ -153,6 +185,11 @@ class DataSet:
         for recording_id in self.index.splits.get(name, ()):
             yield self.recording(recording_id)
 
+    def recordings(self) -> Iterator[Recording]:
+        """Yield the recordings of all splits."""
+        for name in self.index.splits:
+            yield from self.split(name)
+
     def recording(self, recording_id: str) -> Recording:
         """Read one annotation; raise `RecordingError` when it is absent or does not hold."""
         recording = _read_json(self.folder / "recordings" / f"{recording_id}.json", Recording)
@@ -161,13 +198,37 @@ class DataSet:
         return recording
 
     def video(self, recording: Recording) -> Path:
-        """Return the path of a recording's video."""
+        """Return the path of a recording's video; raise `RecordingError` when it has none."""
+        if recording.video is None:
+            raise RecordingError(f"{self.folder}: recording {recording.id!r} has no video")
         return self.folder / recording.video
+
+    def task(self, task_id: str) -> Task:
+        """Return the data set's own vocabulary of this name, else the one with Linewatch."""
+        own = self.folder / "tasks" / f"{task_id}.yaml"
+        return read_task(own) if own.is_file() else load_task(task_id)
 
 
 def read_recording(path: Path) -> Recording:
     """Read one annotation file; raise `RecordingError` when it is absent or does not hold."""
     return _read_json(path, Recording)
+
+
+def write_data_set(
+    folder: Path,
+    *,
+    name: str,
+    splits: Mapping[SplitName, Sequence[Recording]],
+    tasks: Iterable[Task] = (),
+) -> None:
+    """Write annotations, `tasks` that do not come with Linewatch, and the index, which is last."""
+    for task in tasks:
+        write_task(task, folder / "tasks" / f"{task.id}.yaml")
+    for recordings in splits.values():
+        for recording in recordings:
+            recording.write(folder)
+    ids = {split: tuple(r.id for r in recordings) for split, recordings in splits.items()}
+    write_index(folder, DataSetIndex(name=name, splits=ids))
 
 
 def write_index(folder: Path, index: DataSetIndex) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from industryasm.deviation import DeviationKind
-from industryasm.recording import DataSetIndex, Recording, read_recording, write_index
+from industryasm.recording import DataSet, DataSetIndex, Recording, read_recording, write_index
 from industryasm.rendering import render_recording
 from industryasm.vocabulary import Task
 
@@ -56,7 +56,7 @@ def sample_recording(task: Task) -> tuple[Recording, Path]:
             write_index(fresh, DataSetIndex(name=name, splits={"test": (name,)}))
             _publish(fresh, folder)
     recording = read_recording(folder / "recordings" / f"{name}.json")
-    return recording, folder / recording.video
+    return recording, DataSet(folder).video(recording)
 
 
 def _publish(fresh: Path, folder: Path) -> None:
