@@ -9,6 +9,7 @@ import pytest
 
 from industryasm.recording import DataSet, Recording, RecordingError, read_recording
 from industryasm.rendering import RATE_HZ, render_data_set, render_recording
+from industryasm.script import PLANTABLE
 from industryasm.vocabulary import load_task
 
 
@@ -18,7 +19,7 @@ def render(folder: Path, planted: list, seed: int = 3) -> Recording:
         folder,
         recording_id="one",
         operator="o",
-        camera="c",
+        station="s",
         planted=planted,
         seed=seed,
     )
@@ -49,7 +50,7 @@ def test_times_in_the_video_are_those_of_the_truth(tmp_path: Path) -> None:
 
 
 def test_each_kind_of_departure_is_in_the_cycle_it_was_planted_in(tmp_path: Path) -> None:
-    kinds = ["missed", "out_of_order", "repeated", "unexpected", "too_long"]
+    kinds = list(PLANTABLE)
     recording = render(tmp_path, [None, *kinds])
     assert [(d.kind, d.cycle) for d in sorted(recording.deviations, key=lambda d: d.cycle)] == [
         (kind, number) for number, kind in enumerate(kinds, start=2)
@@ -72,6 +73,21 @@ def test_each_kind_of_departure_is_in_the_cycle_it_was_planted_in(tmp_path: Path
                 assert deviation.end_s - deviation.start_s > procedure.step(deviation.step).limit_s
             case "unexpected":
                 assert "unexpected" in labels
+            case "wrong_part":
+                parts = {part.id for part in load_task("relay-module").parts}
+                assert deviation.note.removeprefix("took ") in parts
+            case "incomplete":
+                assert labels.count(deviation.step) == 1
+            case "rework":
+                begun = next(i for i, s in enumerate(inside) if s.start_s == deviation.start_s)
+                assert labels[begun - 1 : begun + 2] == [
+                    deviation.step,
+                    "unexpected",
+                    deviation.step,
+                ]
+                assert inside[begun + 1].end_s == deviation.end_s
+            case _:
+                pytest.fail(f"nothing is asserted of {deviation.kind}")
 
 
 def test_operators_and_cameras_of_one_split_are_in_no_other(tmp_path: Path) -> None:
@@ -81,9 +97,10 @@ def test_operators_and_cameras_of_one_split_are_in_no_other(tmp_path: Path) -> N
     data = DataSet(tmp_path)
     assert len(rendered) == 4
     looks = {
-        split: {(r.operator, r.camera) for r in data.split(split)} for split in data.index.splits
+        split: {name for r in data.split(split) for name in (r.operator, r.station)}
+        for split in data.index.splits
     }
-    assert len(looks["train"]) == 3
+    assert len(looks["train"]) == 6
     assert not looks["train"] & looks["validation"]
 
 

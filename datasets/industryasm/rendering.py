@@ -9,16 +9,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 
-from industryasm.bench import HEIGHT, WIDTH, draw_camera, draw_operator
-from industryasm.deviation import DEVIATION_KINDS, DeviationKind
+from industryasm.bench import HEIGHT, WIDTH
+from industryasm.deviation import KnownKind
 from industryasm.drawing import Drawing
 from industryasm.motion import Worker
+from industryasm.operators import draw_operator
+from industryasm.optics import Optics, draw_camera
 from industryasm.recording import (
     AnnotatedCycle,
     AnnotatedDeviation,
@@ -28,7 +28,9 @@ from industryasm.recording import (
     SplitName,
     write_index,
 )
-from industryasm.script import write_script
+from industryasm.script import PLANTABLE, Action, CycleScript, write_script
+from industryasm.surroundings import Surroundings
+from industryasm.video_writer import VideoWriter
 from industryasm.vocabulary import BACKGROUND, Task
 
 RATE_HZ = 10
@@ -36,9 +38,38 @@ RATE_HZ = 10
 
 @dataclass
 class _Truth:
+    """What an annotator would write down, taken from the script while it is played."""
+
     segments: list[AnnotatedSegment] = field(default_factory=list)
     cycles: list[AnnotatedCycle] = field(default_factory=list)
     deviations: list[AnnotatedDeviation] = field(default_factory=list)
+
+    def add_action(self, action: Action, cycle: int, start_s: float, end_s: float) -> None:
+        if action.label == BACKGROUND:
+            return
+        self.segments.append(AnnotatedSegment(label=action.label, start_s=start_s, end_s=end_s))
+        if action.deviation is None:
+            return
+        if action.deviation == "rework":  # it began when the part was taken off again
+            start_s = self.segments[-2].start_s
+        instead = f"took {action.wrong_part}" if action.wrong_part else ""
+        self._add(action.deviation, action.label, cycle, start_s, end_s, note=instead)
+
+    def end_cycle(self, number: int, missed: Sequence[str], first_s: float) -> None:
+        own = [segment for segment in self.segments if segment.start_s >= first_s]
+        start_s, end_s = own[0].start_s, own[-1].end_s
+        self.cycles.append(AnnotatedCycle(number=number, start_s=start_s, end_s=end_s))
+        for step in missed:
+            self._add("missed", step, number, start_s, end_s)
+
+    def _add(
+        self, kind: KnownKind, step: str, cycle: int, start_s: float, end_s: float, note: str = ""
+    ) -> None:
+        self.deviations.append(
+            AnnotatedDeviation(
+                kind=kind, step=step, cycle=cycle, start_s=start_s, end_s=end_s, note=note
+            )
+        )
 
 
 def render_recording(
@@ -47,59 +78,39 @@ def render_recording(
     *,
     recording_id: str,
     operator: str,
-    camera: str,
-    planted: Sequence[DeviationKind | None],
+    station: str,
+    planted: Sequence[KnownKind | None],
     seed: int,
 ) -> Recording:
     """Render one video with a cycle for each entry of `planted` and write it with its annotation.
 
-    The look of `operator` and `camera` follows from their names and `seed`; the video goes to
-    `folder`/videos, the annotation to `folder`/recordings.
+    The looks of `operator` and of the camera of `station` follow from their names and `seed`; the
+    video goes to `folder`/videos, the annotation to `folder`/recordings.
     """
     worker_look = draw_operator(operator, _generator(seed, "operator", operator))
-    camera_look = draw_camera(camera, _generator(seed, "camera", camera))
+    camera = draw_camera(f"camera-{station}", _generator(seed, "station", station))
     rng = _generator(seed, "recording", task.id, recording_id)
-    script = write_script(task, planted, pace=worker_look.pace, rng=rng)
+    script = write_script(task, worker_look, planted, rng=rng)
+    num_frames = sum(_num_frames(action) for cycle in script for action in cycle.actions)
     worker = Worker(task, worker_look, RATE_HZ, rng)
-    drawing = Drawing(task, worker_look, camera_look, rng)
-    truth = _Truth()
+    drawing = Drawing(task, worker_look, camera.bench, rng)
+    surroundings = Surroundings(rng, num_frames=num_frames, rate_hz=RATE_HZ)
+    optics = Optics(camera, rng, rate_hz=RATE_HZ)
     video = Path("videos") / f"{recording_id}.mp4"
-    with VideoWriter(folder / video) as writer:
-        for number, cycle in enumerate(script, start=1):
-            first = writer.num_frames
-            for action in cycle.actions:
-                start = writer.num_frames
-                for pose in worker.perform(action, max(round(action.duration_s * RATE_HZ), 1)):
-                    writer.write(drawing.draw(pose))
-                if action.label == BACKGROUND:
-                    continue
-                span = {"start_s": start / RATE_HZ, "end_s": writer.num_frames / RATE_HZ}
-                truth.segments.append(AnnotatedSegment(label=action.label, **span))
-                if action.step is not None and action.step.primitive == "pack":
-                    worker.clear()
-                if action.deviation is not None:
-                    truth.deviations.append(
-                        AnnotatedDeviation(
-                            kind=action.deviation, step=action.label, cycle=number, **span
-                        )
-                    )
-            span = _cycle_span(truth.segments, first / RATE_HZ)
-            truth.cycles.append(AnnotatedCycle(number=number, **span))
-            for step in cycle.missed:
-                missed = AnnotatedDeviation(kind="missed", step=step, cycle=number, **span)
-                truth.deviations.append(missed)
-        duration_s = writer.num_frames / RATE_HZ
+    path = folder / video
+    with VideoWriter(path, width=WIDTH, height=HEIGHT, rate_hz=RATE_HZ, crf=camera.crf) as writer:
+        truth = _play(script, worker, drawing, surroundings, optics, writer)
     recording = Recording(
         id=recording_id,
         task=task.id,
         task_revision=task.revision,
         video=video.as_posix(),
-        duration_s=duration_s,
+        duration_s=num_frames / RATE_HZ,
         rate_hz=RATE_HZ,
         width=WIDTH,
         height=HEIGHT,
-        station="rendered",
-        camera=camera,
+        station=station,
+        camera=camera.name,
         operator=operator,
         annotator="renderer",
         review="generated",
@@ -111,6 +122,30 @@ def render_recording(
     return recording
 
 
+def _play(
+    script: Sequence[CycleScript],
+    worker: Worker,
+    drawing: Drawing,
+    surroundings: Surroundings,
+    optics: Optics,
+    writer: VideoWriter,
+) -> _Truth:
+    truth = _Truth()
+    for number, cycle in enumerate(script, start=1):
+        first_s = writer.num_frames / RATE_HZ
+        for action in cycle.actions:
+            start_s = writer.num_frames / RATE_HZ
+            for pose in worker.perform(action, _num_frames(action)):
+                picture = drawing.draw(pose)
+                surroundings.draw(picture, writer.num_frames)
+                writer.write(optics.see(picture))
+            truth.add_action(action, number, start_s, writer.num_frames / RATE_HZ)
+            if action.builds and action.step is not None and action.step.primitive == "pack":
+                worker.clear()
+        truth.end_cycle(number, cycle.missed, first_s)
+    return truth
+
+
 def render_data_set(
     task: Task,
     folder: Path,
@@ -119,28 +154,26 @@ def render_data_set(
     cycles: int,
     seed: int,
     good: float = 0.5,
-    kinds: Sequence[DeviationKind] = DEVIATION_KINDS,
+    kinds: Sequence[KnownKind] = PLANTABLE,
 ) -> Iterator[Recording]:
-    """Render a data set split by operator and camera, yielding each recording when it is written.
+    """Render a data set split by operator and station, yielding each recording when it is written.
 
     Four recordings of every five are for training, one in ten each for validation and test;
-    operators and cameras of one split are in no other. A share `good` of the cycles holds no
+    operators and stations of one split are in no other. A share `good` of the cycles holds no
     departure, the others one of `kinds`.
     """
     splits: dict[SplitName, list[str]] = {"train": [], "validation": [], "test": []}
     for index in range(num_recordings):
         split: SplitName = {3: "validation", 8: "test"}.get(index % 10, "train")  # type: ignore[assignment]
-        who = f"{split}-{index}"
         recording_id = f"{task.id}-{seed}-{index:04d}"
         rng = _generator(seed, "plan", task.id, str(index))
-        planted = [_draw_departure(rng, good, kinds) for _ in range(cycles)]
         yield render_recording(
             task,
             folder,
             recording_id=recording_id,
-            operator=f"operator-{who}",
-            camera=f"camera-{who}",
-            planted=planted,
+            operator=f"operator-{split}-{index}",
+            station=f"station-{split}-{index}",
+            planted=[draw_departure(rng, good, kinds) for _ in range(cycles)],
             seed=seed,
         )
         splits[split].append(recording_id)
@@ -151,53 +184,17 @@ def render_data_set(
     write_index(folder, index_file)
 
 
-class VideoWriter:
-    """Streams pictures into an H.264 file by one thread, so that equal frames give equal files."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.num_frames = 0
-        self._container = av.open(str(path), "w")
-        self._stream = self._container.add_stream("libx264", rate=RATE_HZ)
-        self._stream.width, self._stream.height = WIDTH, HEIGHT
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.time_base = Fraction(1, RATE_HZ)
-        self._stream.options = {
-            "preset": "superfast",
-            "crf": "29",
-            "threads": "1",
-            "bf": "0",
-            "g": "50",
-        }
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for packet in self._stream.encode(None):
-            self._container.mux(packet)
-        self._container.close()
-
-    def write(self, picture: np.ndarray) -> None:
-        """Append one (240, 320, 3) uint8 RGB picture."""
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = self.num_frames, Fraction(1, RATE_HZ)
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
-        self.num_frames += 1
-
-
-def _cycle_span(segments: list[AnnotatedSegment], first_s: float) -> dict[str, float]:
-    own = [s for s in segments if s.start_s >= first_s]
-    return {"start_s": own[0].start_s, "end_s": own[-1].end_s}
-
-
-def _draw_departure(
-    rng: np.random.Generator, good: float, kinds: Sequence[DeviationKind]
-) -> DeviationKind | None:
+def draw_departure(
+    rng: np.random.Generator, good: float, kinds: Sequence[KnownKind]
+) -> KnownKind | None:
+    """Draw None with probability `good`, else one of `kinds`."""
     if rng.random() < good:
         return None
     return kinds[int(rng.integers(0, len(kinds)))]
+
+
+def _num_frames(action: Action) -> int:
+    return max(round(action.duration_s * RATE_HZ), 1)
 
 
 def _generator(seed: int, *names: str) -> np.random.Generator:

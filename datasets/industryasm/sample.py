@@ -10,13 +10,13 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from industryasm.deviation import DeviationKind
+from industryasm.deviation import KnownKind
 from industryasm.recording import DataSet, DataSetIndex, Recording, read_recording, write_index
 from industryasm.rendering import render_recording
 from industryasm.vocabulary import Task
 
 SEED = 2026
-PLANTED: tuple[DeviationKind | None, ...] = (
+PLANTED: tuple[KnownKind | None, ...] = (
     "out_of_order",
     None,
     "missed",
@@ -49,7 +49,7 @@ def sample_recording(task: Task) -> tuple[Recording, Path]:
                 fresh,
                 recording_id=name,
                 operator="operator-sample",
-                camera="camera-sample",
+                station="station-sample",
                 planted=PLANTED,
                 seed=SEED,
             )

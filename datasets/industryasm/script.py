@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from industryasm.deviation import DeviationKind
-from industryasm.procedure import Procedure
+from industryasm.bench import fetched_parts
+from industryasm.deviation import KnownKind
+from industryasm.operators import Operator
 from industryasm.vocabulary import BACKGROUND, UNEXPECTED, Step, Task
+
+PLANTABLE: tuple[KnownKind, ...] = (
+    "missed",
+    "out_of_order",
+    "repeated",
+    "unexpected",
+    "too_long",
+    "wrong_part",
+    "incomplete",
+    "rework",
+)
 
 
 @dataclass(frozen=True)
 class Action:
-    """One stretch of behaviour; `step` is None for background and for unexpected work."""
+    """One stretch of behaviour, labelled as an annotator would.
+
+    `step` is what the hands do (None: nothing of the task). `wrong_part` is what is taken instead
+    of the step's own part; `undoes` takes the step's part off again, and is labelled unexpected.
+    """
 
     label: str
     step: Step | None
     duration_s: float
-    deviation: DeviationKind | None = None
+    deviation: KnownKind | None = None
+    wrong_part: str | None = None
+    undoes: bool = False
+
+    @property
+    def builds(self) -> bool:
+        """Whether the step is brought to its end."""
+        return self.step is not None and self.deviation != "incomplete" and not self.undoes
 
 
 @dataclass(frozen=True)
@@ -31,91 +55,127 @@ class CycleScript:
 
 
 def write_script(
-    task: Task, planted: Sequence[DeviationKind | None], *, pace: float, rng: np.random.Generator
+    task: Task,
+    operator: Operator,
+    planted: Sequence[KnownKind | None],
+    *,
+    rng: np.random.Generator,
 ) -> list[CycleScript]:
     """Write one cycle for each entry of `planted`, with that departure in it (None: a good one).
 
-    `pace` multiplies every duration (1 is the expected time). The order is drawn from those that
-    the procedure allows, and optional steps are done three times out of four.
+    The order is one that the procedure allows and the worker is used to; optional steps and
+    variants are done three times out of four.
     """
-    return [_write_cycle(task, kind, pace, rng) for kind in planted]
+    return [_Author(task, operator, rng).write(kind) for kind in planted]
 
 
-def _write_cycle(
-    task: Task, kind: DeviationKind | None, pace: float, rng: np.random.Generator
-) -> CycleScript:
-    procedure = task.procedure()
-    skipped = {s.id for s in task.steps if s.optional and rng.random() < 0.25}
-    order = _draw_order(procedure, skipped, rng)
-    missed: tuple[str, ...] = ()
-    if kind == "missed":
-        gone = rng.choice([s for s in order[1:-1] if not procedure.step(s).optional])
-        order.remove(str(gone))
-        missed = (str(gone),)
-    actions = [_do_step(task, name, pace, rng) for name in order]
-    if kind == "out_of_order":
-        _swap(actions, procedure, rng)
-    elif kind == "repeated":
-        _repeat(actions, task, pace, rng)
-    elif kind == "unexpected":
-        duration_s = float(rng.uniform(4.0, 6.0)) * pace
-        unexpected = Action(UNEXPECTED, None, duration_s, "unexpected")
-        actions.insert(int(rng.integers(1, len(actions))), unexpected)
-    elif kind == "too_long":
-        _linger(actions, rng)
-    return CycleScript(tuple(_with_pauses(actions, rng)), missed)
+class _Author:
+    def __init__(self, task: Task, operator: Operator, rng: np.random.Generator) -> None:
+        self._task, self._operator, self._rng = task, operator, rng
+        self._procedure = task.procedure()
+        self._steps = {step.id: step for step in task.steps}
 
+    def write(self, kind: KnownKind | None) -> CycleScript:
+        order = self._draw_order()
+        missed: tuple[str, ...] = ()
+        if kind == "missed":
+            required = self._procedure.required(order)
+            gone = str(self._rng.choice([step for step in order[1:-1] if step in required]))
+            order.remove(gone)
+            missed = (gone,)
+        actions = [self._do(step) for step in order]
+        match kind:
+            case "out_of_order":
+                self._swap(actions)
+            case "repeated":
+                self._repeat(actions)
+            case "unexpected":
+                duration_s = float(self._rng.uniform(4.0, 6.0)) * self._operator.pace
+                unexpected = Action(UNEXPECTED, None, duration_s, "unexpected")
+                actions.insert(int(self._rng.integers(1, len(actions))), unexpected)
+            case "too_long":
+                at = int(self._rng.integers(1, len(actions) - 1))
+                duration_s = self._of(actions[at]).limit_s * float(self._rng.uniform(1.3, 1.6))
+                actions[at] = replace(actions[at], duration_s=duration_s, deviation="too_long")
+            case "wrong_part":
+                self._take_wrong_part(actions)
+            case "incomplete":
+                at = int(self._rng.integers(1, len(actions) - 1))
+                duration_s = max(0.55 * actions[at].duration_s, 1.5)
+                actions[at] = replace(actions[at], duration_s=duration_s, deviation="incomplete")
+            case "rework":
+                self._redo(actions)
+        return CycleScript(tuple(self._with_pauses(actions)), missed)
 
-def _draw_order(procedure: Procedure, skipped: set[str], rng: np.random.Generator) -> list[str]:
-    # Workers have habits: mostly the order of the file, now and then another allowed one.
-    open_steps = [step.id for step in procedure.steps if step.id not in skipped]
-    order: list[str] = []
-    while open_steps:
-        ready = [s for s in open_steps if not procedure.predecessors(s) & set(open_steps)]
-        pick = ready[0] if rng.random() < 0.6 else str(rng.choice(ready))
-        order.append(pick)
-        open_steps.remove(pick)
-    return order
+    def _draw_order(self) -> list[str]:
+        # The order the worker is used to: that of the file, shuffled a little, the same every time.
+        habit = np.random.default_rng([self._operator.habit, zlib.crc32(self._task.id.encode())])
+        rank = {s.id: i + float(habit.normal(0, 1.5)) for i, s in enumerate(self._task.steps)}
+        skipped = self._draw_skipped()
+        left = [step.id for step in self._task.steps if step.id not in skipped]
+        order: list[str] = []
+        while left:
+            ready = [s for s in left if not self._procedure.predecessors(s) & set(left)]
+            varies = self._rng.random() < self._operator.variety
+            pick = str(self._rng.choice(ready)) if varies else min(ready, key=rank.__getitem__)
+            order.append(pick)
+            left.remove(pick)
+        return order
 
+    def _draw_skipped(self) -> set[str]:
+        skipped = {s.id for s in self._task.steps if s.optional and self._rng.random() < 0.25}
+        for variant in self._procedure.optional_groups:
+            if self._rng.random() < 0.25:
+                skipped |= variant
+        return skipped
 
-def _do_step(task: Task, name: str, pace: float, rng: np.random.Generator) -> Action:
-    step = next(s for s in task.steps if s.id == name)
-    duration_s = step.expected_s * pace * float(rng.uniform(0.85, 1.2))
-    return Action(step.id, step, min(duration_s, 0.75 * step.limit_s))
+    def _do(self, name: str) -> Action:
+        step = self._steps[name]
+        duration_s = step.expected_s * self._operator.pace * float(self._rng.uniform(0.8, 1.25))
+        return Action(step.id, step, min(duration_s, 0.75 * step.limit_s))
 
+    def _of(self, action: Action) -> Step:
+        return self._steps[action.label]
 
-def _swap(actions: list[Action], procedure: Procedure, rng: np.random.Generator) -> None:
-    # The last step ends the cycle, the first opens it: swaps stay between them.
-    pairs = [
-        i
-        for i in range(1, len(actions) - 2)
-        if actions[i].label in procedure.predecessors(actions[i + 1].label)
-    ]
-    at = int(rng.choice(pairs))
-    early, late = actions[at + 1], actions[at]
-    actions[at] = Action(early.label, early.step, early.duration_s, "out_of_order")
-    actions[at + 1] = late
+    def _swap(self, actions: list[Action]) -> None:
+        # The last step ends the cycle, the first opens it: swaps stay between them.
+        pairs = [
+            i
+            for i in range(1, len(actions) - 2)
+            if actions[i].label in self._procedure.predecessors(actions[i + 1].label)
+        ]
+        at = int(self._rng.choice(pairs))
+        late, early = actions[at], actions[at + 1]
+        actions[at : at + 2] = [replace(early, deviation="out_of_order"), late]
 
+    def _repeat(self, actions: list[Action]) -> None:
+        once = [i for i in range(1, len(actions) - 2) if not self._of(actions[i]).repeatable]
+        at = int(self._rng.choice(once))
+        later = int(self._rng.integers(at + 2, len(actions)))
+        actions.insert(later, replace(self._do(actions[at].label), deviation="repeated"))
 
-def _repeat(actions: list[Action], task: Task, pace: float, rng: np.random.Generator) -> None:
-    at = int(rng.integers(1, len(actions) - 2))
-    again = _do_step(task, actions[at].label, pace, rng)
-    later = int(rng.integers(at + 2, len(actions)))
-    actions.insert(later, Action(again.label, again.step, again.duration_s, "repeated"))
+    def _take_wrong_part(self, actions: list[Action]) -> None:
+        fetching = [
+            i for i in range(1, len(actions) - 1) if fetched_parts(self._task, self._of(actions[i]))
+        ]
+        at = int(self._rng.choice(fetching))
+        own = set(self._of(actions[at]).parts)
+        others = [part.id for part in self._task.parts[1:] if part.id not in own]
+        wrong = str(self._rng.choice(others))
+        actions[at] = replace(actions[at], deviation="wrong_part", wrong_part=wrong)
 
+    def _redo(self, actions: list[Action]) -> None:
+        at = int(self._rng.integers(1, len(actions) - 1))
+        step, pace = self._of(actions[at]), self._operator.pace
+        undo = Action(UNEXPECTED, step, float(self._rng.uniform(2.5, 4.0)) * pace, undoes=True)
+        again = replace(self._do(step.id), deviation="rework")
+        actions[at + 1 : at + 1] = [undo, again]
 
-def _linger(actions: list[Action], rng: np.random.Generator) -> None:
-    at = int(rng.integers(1, len(actions) - 1))
-    step = actions[at].step
-    assert step is not None
-    duration_s = step.limit_s * float(rng.uniform(1.3, 1.6))
-    actions[at] = Action(step.id, step, duration_s, "too_long")
-
-
-def _with_pauses(actions: list[Action], rng: np.random.Generator) -> list[Action]:
-    out: list[Action] = []
-    for action in actions:
-        pause_s = float(rng.uniform(0.3, 1.0)) if rng.random() < 0.85 else float(rng.uniform(1, 3))
-        out += [Action(BACKGROUND, None, pause_s), action]
-    out.append(Action(BACKGROUND, None, float(rng.uniform(2.0, 4.0))))
-    return out
+    def _with_pauses(self, actions: list[Action]) -> list[Action]:
+        out: list[Action] = []
+        for action in actions:
+            restless = self._rng.random() < self._operator.restless
+            pause_s = self._rng.uniform(1.0, 4.0) if restless else self._rng.uniform(0.2, 1.0)
+            out += [Action(BACKGROUND, None, float(pause_s)), action]
+        out.append(Action(BACKGROUND, None, float(self._rng.uniform(2.0, 4.0))))
+        return out
