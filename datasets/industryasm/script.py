@@ -5,13 +5,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from industryasm.bench import fetched_parts
 from industryasm.deviation import KnownKind
+from industryasm.fault import UserFault
 from industryasm.operators import Operator
 from industryasm.vocabulary import BACKGROUND, UNEXPECTED, Step, Task
+
+T = TypeVar("T")
 
 PLANTABLE: tuple[KnownKind, ...] = (
     "missed",
@@ -80,7 +84,7 @@ class _Author:
         missed: tuple[str, ...] = ()
         if kind == "missed":
             required = self._procedure.required(order)
-            gone = str(self._rng.choice([step for step in order[1:-1] if step in required]))
+            gone = order[self._choose(kind, [i for i, s in _inner(order) if s in required])]
             order.remove(gone)
             missed = (gone,)
         actions = [self._do(step) for step in order]
@@ -94,13 +98,13 @@ class _Author:
                 unexpected = Action(UNEXPECTED, None, duration_s, "unexpected")
                 actions.insert(int(self._rng.integers(1, len(actions))), unexpected)
             case "too_long":
-                at = int(self._rng.integers(1, len(actions) - 1))
+                at = self._choose(kind, [i for i, _ in _inner(actions)])
                 duration_s = self._of(actions[at]).limit_s * float(self._rng.uniform(1.3, 1.6))
                 actions[at] = replace(actions[at], duration_s=duration_s, deviation="too_long")
             case "wrong_part":
                 self._take_wrong_part(actions)
             case "incomplete":
-                at = int(self._rng.integers(1, len(actions) - 1))
+                at = self._choose(kind, [i for i, _ in _inner(actions)])
                 duration_s = max(0.55 * actions[at].duration_s, 1.5)
                 actions[at] = replace(actions[at], duration_s=duration_s, deviation="incomplete")
             case "rework":
@@ -138,38 +142,44 @@ class _Author:
         return self._steps[action.label]
 
     def _swap(self, actions: list[Action]) -> None:
-        # The last step ends the cycle, the first opens it: swaps stay between them.
+        # The last step ends the cycle, the first opens it: swaps stay between them. Neighbours
+        # are swapped; where none are ordered, the nearest two that are.
         pairs = [
-            i
-            for i in range(1, len(actions) - 2)
-            if actions[i].label in self._procedure.predecessors(actions[i + 1].label)
+            (late, early)
+            for early, action in _inner(actions)
+            for late in range(1, early)
+            if actions[late].label in self._procedure.predecessors(action.label)
         ]
-        at = int(self._rng.choice(pairs))
-        late, early = actions[at], actions[at + 1]
-        actions[at : at + 2] = [replace(early, deviation="out_of_order"), late]
+        nearest = min((early - late for late, early in pairs), default=0)
+        at = self._choose("out_of_order", [i for i, (a, b) in enumerate(pairs) if b - a == nearest])
+        late, early = pairs[at]
+        actions.insert(late, replace(actions.pop(early), deviation="out_of_order"))
 
     def _repeat(self, actions: list[Action]) -> None:
-        once = [i for i in range(1, len(actions) - 2) if not self._of(actions[i]).repeatable]
-        at = int(self._rng.choice(once))
+        once = [i for i, a in _inner(actions)[:-1] if not self._of(a).repeatable]
+        at = self._choose("repeated", once)
         later = int(self._rng.integers(at + 2, len(actions)))
         actions.insert(later, replace(self._do(actions[at].label), deviation="repeated"))
 
     def _take_wrong_part(self, actions: list[Action]) -> None:
-        fetching = [
-            i for i in range(1, len(actions) - 1) if fetched_parts(self._task, self._of(actions[i]))
-        ]
-        at = int(self._rng.choice(fetching))
+        fetching = [i for i, a in _inner(actions) if fetched_parts(self._task, self._of(a))]
+        at = self._choose("wrong_part", fetching if len(self._task.parts) > 2 else [])
         own = set(self._of(actions[at]).parts)
         others = [part.id for part in self._task.parts[1:] if part.id not in own]
-        wrong = str(self._rng.choice(others))
+        wrong = str(self._rng.choice(others or [self._task.parts[0].id]))
         actions[at] = replace(actions[at], deviation="wrong_part", wrong_part=wrong)
 
     def _redo(self, actions: list[Action]) -> None:
-        at = int(self._rng.integers(1, len(actions) - 1))
+        at = self._choose("rework", [i for i, _ in _inner(actions)])
         step, pace = self._of(actions[at]), self._operator.pace
         undo = Action(UNEXPECTED, step, float(self._rng.uniform(2.5, 4.0)) * pace, undoes=True)
         again = replace(self._do(step.id), deviation="rework")
         actions[at + 1 : at + 1] = [undo, again]
+
+    def _choose(self, kind: KnownKind, options: Sequence[int]) -> int:
+        if not options:
+            raise UserFault(f"task {self._task.id!r} has no step for the departure {kind!r}")
+        return int(self._rng.choice(options))
 
     def _with_pauses(self, actions: list[Action]) -> list[Action]:
         out: list[Action] = []
@@ -179,3 +189,7 @@ class _Author:
             out += [Action(BACKGROUND, None, float(pause_s)), action]
         out.append(Action(BACKGROUND, None, float(self._rng.uniform(2.0, 4.0))))
         return out
+
+
+def _inner(order: Sequence[T]) -> list[tuple[int, T]]:
+    return list(enumerate(order))[1:-1]
