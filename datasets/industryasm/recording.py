@@ -103,7 +103,7 @@ class Recording(_Frozen):
     task_revision: Annotated[int, Field(ge=1)]
     video: str | None = None
     features: str | None = None
-    duration_s: Annotated[float, Field(gt=0)]
+    duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     rate_hz: Annotated[float, Field(gt=0, le=240)] | None = None
     width: Annotated[int, Field(gt=0)] | None = None
     height: Annotated[int, Field(gt=0)] | None = None

@@ -1,0 +1,1 @@
+"""What a data set holds and whether it holds: checks, counts, splits, pictures, agreement."""
