@@ -1,0 +1,1 @@
+"""Importers of public data sets, each from the published folder as it lies."""
