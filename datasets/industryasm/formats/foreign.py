@@ -1,0 +1,102 @@
+"""What an annotation file of another tool says: recordings, their layers, the layers' rows.
+
+Every format is read into these values and written from them. Rows are half-open and counted from
+zero in the unit of their recording, however the tool itself counts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from industryasm.fault import UserFault
+from industryasm.recording import SplitName
+
+Unit = Literal["seconds", "frames"]
+
+STEP_LAYER = "steps"
+"""The layer that holds the steps where there are several and none was chosen; ours is named so."""
+MAX_END = 10_000_000
+"""No row ends later, in seconds or frames: 46 hours at 60 Hz; more is a slip or an attack."""
+VIDEO_SUFFIXES = (
+    ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv",
+)  # fmt: skip
+
+
+class ForeignFileError(UserFault, ValueError):
+    """An annotation file of another tool cannot be read, does not hold or cannot be written."""
+
+
+@dataclass(frozen=True)
+class ForeignRow:
+    """The half-open span [start, end) that a file labels, and where the file says so.
+
+    Raises `ForeignFileError` naming the place for a span that is not 0 <= start < end <= MAX_END.
+    """
+
+    start: float
+    end: float
+    label: str
+    place: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.start) and math.isfinite(self.end)):
+            raise ForeignFileError(f"{self.place}: {self.start} to {self.end} is no span of time")
+        if self.start < 0:
+            raise ForeignFileError(f"{self.place}: {self.label!r} begins before 0, at {self.start}")
+        if self.end <= self.start:
+            raise ForeignFileError(
+                f"{self.place}: {self.label!r} must end after it starts, not [{self.start}, "
+                f"{self.end})"
+            )
+        if self.end > MAX_END:
+            raise ForeignFileError(
+                f"{self.place}: {self.label!r} ends at {self.end:g}, later than {MAX_END}"
+            )
+
+
+@dataclass(frozen=True)
+class ForeignLayer:
+    """One layer of a recording: an ELAN tier, a BORIS subject, a Label Studio control."""
+
+    name: str
+    rows: tuple[ForeignRow, ...]
+    annotator: str | None = None
+
+
+@dataclass(frozen=True)
+class ForeignRecording:
+    """One recording as a file describes it; `length` is in `unit`, `rate_hz` what the file says.
+
+    `video` is a bare file name when it was read, and a path or file name when it is to be written.
+    """
+
+    name: str
+    unit: Unit
+    layers: tuple[ForeignLayer, ...]
+    video: str | None = None
+    rate_hz: float | None = None
+    length: float | None = None
+    split: SplitName | None = None
+    place: str = field(default="", compare=False)
+
+
+def base_name(path: str) -> str:
+    """Return the last part of a path or URL, of whichever system wrote it.
+
+    >>> base_name("file:///H:/takes/one.mpg"), base_name("C:\\\\takes\\\\one.mpg")
+    ('one.mpg', 'one.mpg')
+    """
+    return re.split(r"[/\\]", path)[-1]
+
+
+def video_stem(name: str) -> str:
+    """Return a file name without its suffix if that is a video's.
+
+    >>> video_stem("take.1.mp4"), video_stem("take.1")
+    ('take.1', 'take.1')
+    """
+    suffix = next((s for s in VIDEO_SUFFIXES if name.lower().endswith(s)), "")
+    return name[: len(name) - len(suffix)]
