@@ -12,7 +12,7 @@ import typer
 
 from dashboard import cli as dashboard_cli
 from edge import cli as edge_cli
-from edge import learning
+from edge import evaluate_cli, learning
 from industryasm import cli as industryasm_cli
 from industryasm.fault import UserFault
 
@@ -35,7 +35,8 @@ app.command()(industryasm_cli.tasks)
 app.add_typer(industryasm_cli.data, name="data")
 app.command()(learning.train)
 app.command()(learning.export)
-app.add_typer(learning.evaluate, name="evaluate")
+app.command()(evaluate_cli.predict)
+app.add_typer(evaluate_cli.evaluate, name="evaluate")
 
 
 @app.command()

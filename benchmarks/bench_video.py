@@ -30,16 +30,17 @@ sys.path[:0] = [str(ROOT), str(ROOT / "datasets"), str(ROOT / "tests")]
 
 from rtsp_server import RtspServer  # noqa: E402  (the camera of the tests)
 
+from edge.evaluate_cli import score_table  # noqa: E402
 from edge.evaluation import Evaluation, baseline_labels, delay_of  # noqa: E402
 from edge.features import Features  # noqa: E402
-from edge.learning import score_table  # noqa: E402
 from edge.pipeline import StepStream  # noqa: E402
 from edge.sources import open_source  # noqa: E402
 from industryasm.segment import Segment, frame_labels  # noqa: E402
 from industryasm.vocabulary import Step, Task  # noqa: E402
+from models.card import ENCODER  # noqa: E402
 from models.chunks import ChunkShape  # noqa: E402
 from models.decoder import DecoderConfig, StreamDecoder  # noqa: E402
-from models.encoder import ENCODER, FEATURE_DIM  # noqa: E402
+from models.encoder import FEATURE_DIM  # noqa: E402
 from models.export import write_model  # noqa: E402
 from models.metrics import segmentation_score  # noqa: E402
 from models.runtime import Encoder, load_encoder, load_model  # noqa: E402

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edge.features import Features, FeatureStore
+from edge.features import Features, FeatureStore, NoPictures
 from edge.pipeline import Pipeline, StepStream, decoder_config
 from industryasm.deviation import KnownDeviation
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet, Recording, SplitName
 from industryasm.segment import Segment, frame_labels
-from industryasm.vocabulary import Task, load_task
+from industryasm.vocabulary import Task
 from models.card import read_card, shipped_model
 from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import Deviation
@@ -33,10 +34,11 @@ CONTEXT_S = 1.0
 class Streamed:
     """What the stream said of one recording.
 
-    `labels` (T,) are the segments' at the frames, `argmax` (T,) the network's before decoding;
-    `delays_s` the time from each segment's end until it was given out.
+    `labels` (T,) are those of the `segments` at the frames, `argmax` (T,) the network's before
+    decoding; `delays_s` the time from each segment's end until it was given out.
     """
 
+    segments: list[Segment]
     labels: list[str]
     argmax: list[str]
     delays_s: list[float]
@@ -76,7 +78,7 @@ def stream(model: TemporalModel, features: Features, config: DecoderConfig) -> S
         take(steps.push(feature, time_s), time_s)
     take(steps.close(), float(features.times_s[-1]))
     segments.extend(decoder.close())
-    return Streamed(frame_labels(segments, features.times_s.tolist()), argmax, delays)
+    return Streamed(segments, frame_labels(segments, features.times_s.tolist()), argmax, delays)
 
 
 def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluation:
@@ -87,15 +89,19 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
     task, temporal, store = _open(model, data)
     card = temporal.card
     judged = _recordings(store.data, split, task)
-    features = [store.of(recording) for recording in judged]
+    features = [_features(store, recording, card.feature_dim) for recording in judged]
     truth = [
         frame_labels(r.spans(), f.times_s.tolist()) for r, f in zip(judged, features, strict=True)
     ]
     streamed = [stream(temporal, f, decoder_config(card.rate_hz)) for f in features]
     known = _recordings(store.data, "train", task)
+    known_features = [_features(store, recording, card.feature_dim) for recording in known]
     predicted = baseline_labels(
-        [store.of(recording) for recording in known],
-        [frame_labels(r.spans(), store.of(r).times_s.tolist()) for r in known],
+        known_features,
+        [
+            frame_labels(r.spans(), f.times_s.tolist())
+            for r, f in zip(known, known_features, strict=True)
+        ],
         features,
         labels=task.labels(),
         half_width=round(CONTEXT_S * card.rate_hz),
@@ -155,7 +161,7 @@ def evaluate_deviations(model: str, data: Path, split: SplitName) -> DeviationSc
     invented: list[Deviation] = []
     for recording in _recordings(store.data, split, task):
         pipeline = Pipeline(task, temporal, store.encoder)
-        features = store.of(recording)
+        features = _features(store, recording, temporal.card.feature_dim)
         findings = [
             finding
             for feature, time_s in zip(features.features, features.times_s.tolist(), strict=True)
@@ -170,14 +176,37 @@ def evaluate_deviations(model: str, data: Path, split: SplitName) -> DeviationSc
     return DeviationScore(tuple(matched), tuple(missed), tuple(invented))
 
 
+def predict(model: str, data: Path, split: SplitName | None) -> Iterator[tuple[str, Streamed]]:
+    """Yield the id of each recording of the model's task and what is said of it, in a split or all.
+
+    `model` is a model folder or a task, for its shipped model.
+    """
+    task, temporal, store = _open(model, data)
+    recordings = store.data.recordings() if split is None else store.data.split(split)
+    for recording in recordings:
+        if recording.task == task.id:
+            config = decoder_config(temporal.card.rate_hz)
+            yield recording.id, stream(temporal, store.of(recording), config)
+
+
 def _open(model: str, data: Path) -> tuple[Task, TemporalModel, FeatureStore]:
     folder = Path(model) if Path(model).is_dir() else shipped_model(model)
-    card = read_card(folder)
-    task = load_task(card.task)
+    card, data_set = read_card(folder), DataSet(data)
+    task = data_set.task(card.task)
     temporal = load_model(folder, task)
-    encoder = load_encoder(card.encoder)
-    store = FeatureStore(DataSet(data), encoder, name=card.encoder, rate_hz=card.rate_hz)
-    return task, temporal, store
+    encoder = NoPictures() if card.encoder is None else load_encoder(card.encoder)
+    name = card.encoder or encoder.runtime
+    return task, temporal, FeatureStore(data_set, encoder, name=name, rate_hz=card.rate_hz)
+
+
+def _features(store: FeatureStore, recording: Recording, dim: int) -> Features:
+    features = store.of(recording)
+    if features.features.shape[1] != dim:
+        raise UserFault(
+            f"{store.data.folder}: recording {recording.id!r} has features of "
+            f"{features.features.shape[1]} numbers, the model takes {dim}"
+        )
+    return features
 
 
 def _recordings(data: DataSet, split: SplitName, task: Task) -> list[Recording]:

@@ -14,7 +14,7 @@ from edge.frame import Frame
 from edge.window import Chunk, RollingWindow
 from industryasm.segment import Segment
 from industryasm.vocabulary import Task
-from models.card import shipped_model
+from models.card import shipped_model, watching_encoder
 from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import CycleMonitor, Finding, MonitorConfig
 from models.runtime import Encoder, RuntimeName, TemporalModel, load_encoder, load_model
@@ -120,7 +120,7 @@ def load_pipeline(task: Task, folder: Path | None, *, runtime: RuntimeName = "au
     runtime asked for is not installed.
     """
     model = load_model(folder or shipped_model(task.id), task)
-    return Pipeline(task, model, load_encoder(model.card.encoder, runtime))
+    return Pipeline(task, model, load_encoder(watching_encoder(model.card), runtime))
 
 
 def decoder_config(rate_hz: float) -> DecoderConfig:

@@ -5,22 +5,32 @@ MODEL/card.json             this module
 MODEL/temporal.onnx         views of features and LSTM state -> logits, one chunk at a time
 MODEL/temporal.safetensors  the same weights for further training; not needed to run
 ```
-The image encoder is shared by all models and lies in `models/shipped/ENCODER/encoder.onnx`.
+The image encoder is shared by all models and lies in `models/shipped/ENCODER/encoder.onnx`. A model
+that was trained on published features has none: it is for evaluation, and no station can run it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from industryasm.fault import UserFault
 from industryasm.vocabulary import Identifier, Task
 from models.chunks import ChunkShape
 
 SHIPPED = Path(__file__).parent / "shipped"
+ENCODER = "efficientnet-lite0"
+"""The image encoder that comes with Linewatch."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -40,8 +50,8 @@ class ModelCard(_Frozen):
     task: Identifier
     vocabulary_hash: Sha256
     labels: Annotated[tuple[str, ...], Field(min_length=2, max_length=500)]
-    encoder: Identifier
-    encoder_sha256: Sha256
+    encoder: Identifier | None
+    encoder_sha256: Sha256 | None
     temporal_sha256: Sha256
     feature_dim: Annotated[int, Field(gt=0, le=65536)]
     rate_hz: Annotated[float, Field(gt=0, le=60)]
@@ -55,6 +65,12 @@ class ModelCard(_Frozen):
     trained_on: str
     trained_with: str
     metrics: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _encoder_has_its_hash(self) -> Self:
+        if (self.encoder is None) != (self.encoder_sha256 is None):
+            raise ValueError("encoder and encoder_sha256 are given together, or both are null")
+        return self
 
     def chunk_shape(self) -> ChunkShape:
         """Return how the stream is cut for this model."""
@@ -99,7 +115,8 @@ def read_card(folder: Path) -> ModelCard:
     except ValueError as error:
         raise ModelError(f"model {folder}: card.json: {error}") from error
     _check_file(folder / "temporal.onnx", card.temporal_sha256)
-    _check_file(encoder_file(card.encoder), card.encoder_sha256)
+    if card.encoder is not None and card.encoder_sha256 is not None:
+        _check_file(encoder_file(card.encoder), card.encoder_sha256)
     return card
 
 
@@ -115,6 +132,16 @@ def check_fits(card: ModelCard, task: Task, folder: Path) -> None:
             f"model {folder} was trained on other steps of task {task.id!r} than it has now: "
             "train it again with `linewatch train`"
         )
+
+
+def watching_encoder(card: ModelCard) -> str:
+    """Return the model's image encoder; raise `ModelError` for a model of published features."""
+    if card.encoder is None:
+        raise ModelError(
+            f"a model for {card.task!r} was trained on published features, not on pictures: it can "
+            f"be judged with `linewatch evaluate`, but watches no source; train one on videos"
+        )
+    return card.encoder
 
 
 def encoder_file(name: str) -> Path:

@@ -17,7 +17,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-ENCODER = "efficientnet-lite0"
+from models.card import ENCODER
+
 IMAGE_SIZE = 224
 FEATURE_DIM = 1280
 

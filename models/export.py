@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from industryasm.vocabulary import Task
-from models.card import ModelCard, ModelError, encoder_file, file_sha256
-from models.encoder import ENCODER, quiet_export, strip_traces
+from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256
+from models.encoder import quiet_export, strip_traces
 from models.step_network import StepNetwork, StepNetworkShape
 
 PARITY = 1e-4  # largest difference of a logit between PyTorch and ONNX Runtime, both in float32
@@ -22,6 +22,7 @@ def write_model(
     folder: Path,
     *,
     task: Task,
+    encoder: str | None = ENCODER,
     rate_hz: float,
     temperature: float,
     trained_on: str,
@@ -30,6 +31,7 @@ def write_model(
 ) -> ModelCard:
     """Write `network` for `task` into `folder` and return its card.
 
+    `encoder` is the image encoder whose features it was trained on; None for published features.
     Raises `ModelError` when the exported graph does not compute what the network does.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,8 +42,8 @@ def write_model(
         task=task.id,
         vocabulary_hash=task.vocabulary_hash(),
         labels=task.labels(),
-        encoder=ENCODER,
-        encoder_sha256=file_sha256(encoder_file(ENCODER)),
+        encoder=encoder,
+        encoder_sha256=None if encoder is None else file_sha256(encoder_file(encoder)),
         temporal_sha256=file_sha256(folder / "temporal.onnx"),
         feature_dim=shape.feature_dim,
         rate_hz=rate_hz,

@@ -133,6 +133,8 @@ def _load(path: Path, *, num_threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = 3
+    # Idle workers sleep: spinning, they take the time of whatever else runs on the same cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # From bytes, so that a graph cannot name external data outside its folder.
         return onnxruntime.InferenceSession(
