@@ -1,5 +1,5 @@
 # Linewatch. `make run` shows it, `make test` proves it; both set up what they need first.
-.PHONY: help run test check setup setup-dev format bench-video clean
+.PHONY: help run test check setup setup-dev format bench-video bench-data clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -14,6 +14,7 @@ help:
 	@echo "make check      formatter, linter, types, import rules"
 	@echo "make setup      only set up what running needs (no PyTorch)"
 	@echo "make setup-dev  only set up what training and testing need"
+	@echo "make bench-data   measure rendering, validating and loading against bare yardsticks"
 	@echo "make bench-video  measure on the real bench video, where it is at hand"
 
 run: setup
@@ -34,6 +35,9 @@ format: setup-dev
 
 bench-video: setup-dev
 	@$(BIN)/python benchmarks/bench_video.py
+
+bench-data: setup-dev
+	@$(BIN)/python benchmarks/data_speed.py
 
 setup: .venv/.setup
 setup-dev: .venv/.setup-dev

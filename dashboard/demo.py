@@ -21,7 +21,7 @@ from dashboard.store import Store
 from dashboard.supervisor import Supervisor
 from edge.deployment import Deployment, load_deployment
 from industryasm.fault import UserFault
-from industryasm.sample import sample_recording
+from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import load_task
 
 STATIONS = {"gear-1": "gear-reducer", "relay-1": "relay-module"}

@@ -19,7 +19,7 @@ from edge.reporter import Reporter, task_info
 from edge.sender import Sender
 from edge.sources import open_source
 from edge.station import Station
-from industryasm.sample import sample_recording
+from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import load_task
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from edge.pipeline import load_pipeline
 from edge.reporter import Reporter, task_info
 from edge.sources import open_source
 from industryasm.recording import DataSet
-from industryasm.rendering import render_data_set
+from industryasm.stations.rendering import render_data_set
 from industryasm.vocabulary import load_task
 from models.deviations import CycleEnded, CycleStarted, Deviation, Finding, StepDone
 from models.runtime import load_encoder

@@ -8,8 +8,8 @@ import av
 import pytest
 
 from industryasm.recording import DataSet, Recording, RecordingError, read_recording
-from industryasm.rendering import RATE_HZ, render_data_set, render_recording
-from industryasm.script import PLANTABLE
+from industryasm.stations.rendering import RATE_HZ, render_data_set, render_recording
+from industryasm.stations.script import PLANTABLE
 from industryasm.vocabulary import load_task
 
 

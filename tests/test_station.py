@@ -17,7 +17,7 @@ from edge.reporter import Reporter, task_info
 from edge.sender import Sender
 from edge.sources import open_source
 from edge.station import Station
-from industryasm.rendering import render_recording
+from industryasm.stations.rendering import render_recording
 from industryasm.vocabulary import load_task
 from tests.rtsp_server import RtspServer
 

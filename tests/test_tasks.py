@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from industryasm.operators import draw_operator
-from industryasm.script import PLANTABLE, write_script
+from industryasm.stations.operators import draw_operator
+from industryasm.stations.script import PLANTABLE, write_script
 from industryasm.vocabulary import TASKS_FOLDER, Primitive, Task, load_task, task_ids
 from industryasm.yaml_file import YamlFile
 from linewatch import app

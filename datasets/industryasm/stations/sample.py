@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from industryasm.deviation import KnownKind
 from industryasm.recording import DataSet, DataSetIndex, Recording, read_recording, write_index
-from industryasm.rendering import render_recording
+from industryasm.stations.rendering import render_recording
 from industryasm.vocabulary import Task
 
 SEED = 2026

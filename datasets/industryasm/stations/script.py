@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from industryasm.bench import fetched_parts
 from industryasm.deviation import KnownKind
 from industryasm.fault import UserFault
-from industryasm.operators import Operator
+from industryasm.stations.bench import fetched_parts
+from industryasm.stations.operators import Operator
 from industryasm.vocabulary import BACKGROUND, UNEXPECTED, Step, Task
 
 T = TypeVar("T")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from industryasm.bench import FIXTURE, HEIGHT, Colour, Point
-from industryasm.motion import Hand, Side
-from industryasm.operators import Operator
+from industryasm.stations.bench import FIXTURE, HEIGHT, Colour, Point
+from industryasm.stations.motion import Hand, Side
+from industryasm.stations.operators import Operator
 
 _LINK = 122.0  # upper arm and forearm, pixels
 _FINGERS = (-0.62, -0.22, 0.16, 0.52)  # spread of the open fingers, radians

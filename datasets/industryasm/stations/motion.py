@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from industryasm.bench import (
+from industryasm.stations.bench import (
     FIXTURE,
     FOREIGN_TOOL,
     TRAY,
@@ -20,8 +20,8 @@ from industryasm.bench import (
     step_targets,
     tool_rests,
 )
-from industryasm.operators import Operator
-from industryasm.script import Action
+from industryasm.stations.operators import Operator
+from industryasm.stations.script import Action
 from industryasm.vocabulary import BACKGROUND, Step, Task
 
 FOREIGN = "foreign"

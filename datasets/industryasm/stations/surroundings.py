@@ -9,7 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from industryasm.bench import BINS, FIXTURE, HEIGHT, TRAY, WIDTH, Colour, Point
+from industryasm.stations.bench import BINS, FIXTURE, HEIGHT, TRAY, WIDTH, Colour, Point
 
 _MEAN_GAP_S = 22.0
 _HAIR: tuple[Colour, ...] = ((38, 30, 26), (86, 62, 44), (150, 130, 104), (66, 66, 70))

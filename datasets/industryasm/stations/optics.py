@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from industryasm.bench import HEIGHT, WIDTH, Colour
+from industryasm.stations.bench import HEIGHT, WIDTH, Colour
 
 _MARGIN = 4  # pixels that a shaking camera may move
 

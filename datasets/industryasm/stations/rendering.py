@@ -13,12 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from industryasm.bench import HEIGHT, WIDTH
 from industryasm.deviation import KnownKind
-from industryasm.drawing import Drawing
-from industryasm.motion import Worker
-from industryasm.operators import draw_operator
-from industryasm.optics import Optics, draw_camera
 from industryasm.recording import (
     AnnotatedCycle,
     AnnotatedDeviation,
@@ -28,9 +23,14 @@ from industryasm.recording import (
     SplitName,
     write_index,
 )
-from industryasm.script import PLANTABLE, Action, CycleScript, write_script
-from industryasm.surroundings import Surroundings
-from industryasm.video_writer import VideoWriter
+from industryasm.stations.bench import HEIGHT, WIDTH
+from industryasm.stations.drawing import Drawing
+from industryasm.stations.motion import Worker
+from industryasm.stations.operators import draw_operator
+from industryasm.stations.optics import Optics, draw_camera
+from industryasm.stations.script import PLANTABLE, Action, CycleScript, write_script
+from industryasm.stations.surroundings import Surroundings
+from industryasm.stations.video_writer import VideoWriter
 from industryasm.vocabulary import BACKGROUND, Task
 
 RATE_HZ = 10

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from industryasm.bench import Colour, Point
+from industryasm.stations.bench import Colour, Point
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from industryasm.arms import draw_arm
-from industryasm.bench import (
+from industryasm.stations.arms import draw_arm
+from industryasm.stations.bench import (
     BINS,
     FIXTURE,
     FOREIGN_TOOL,
@@ -22,9 +22,9 @@ from industryasm.bench import (
     step_targets,
     tool_rests,
 )
-from industryasm.motion import FOREIGN, SCREWED, Hand, Placed, Pose, opposite
-from industryasm.operators import Operator
-from industryasm.surroundings import draw_left_things
+from industryasm.stations.motion import FOREIGN, SCREWED, Hand, Placed, Pose, opposite
+from industryasm.stations.operators import Operator
+from industryasm.stations.surroundings import draw_left_things
 from industryasm.vocabulary import Task
 
 TOOL_COLOURS: tuple[Colour, ...] = (
