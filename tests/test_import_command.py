@@ -500,3 +500,46 @@ def assembly101(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_public_set_takes_no_options(tmp_path: Path) -> None:
     with pytest.raises(UserFault, match="brings its own task"):
         run("import", "impact", tmp_path, tmp_path / "out", "--clip")
+
+
+def write_two(folder: Path) -> Path:
+    rows = "one,0,1,place base\ntwo,0,1,insert gear\n"
+    (folder / "labels.csv").write_text("recording,start_s,end_s,label\n" + rows)
+    return folder / "labels.csv"
+
+
+def test_who_is_seen_where_comes_from_a_file_beside_the_annotations(tmp_path: Path) -> None:
+    source, about = write_two(tmp_path), tmp_path / "who.csv"
+    about.write_text("recording,operator,station,camera\none,p1,s1,c1\ntwo,p2,s2,c2\n")
+    run("import", "csv", source, tmp_path / "out", "--new-task", "toy", "--about", about)
+    found = {
+        r.id: (r.operator, r.station, r.camera) for r in DataSet(tmp_path / "out").recordings()
+    }
+    assert found == {"one": ("p1", "s1", "c1"), "two": ("p2", "s2", "c2")}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("recording,operator\none,p1\n", "who.csv:1: the header is"),
+        ("recording,operator,station,camera\none,p1,s1\n", "who.csv:2: has 3 columns"),
+        ("recording,operator,station,camera\none,p1,s1,c1\n", "'two' is in no row"),
+        ("recording,operator,station,camera\none,../x,s1,c1\n", "who.csv:2: '../x': a name"),
+        (
+            "recording,operator,station,camera\none,p,s,c\none,p,s,c\n",
+            "who.csv:3: recording 'one' has a row already",
+        ),
+        (
+            "recording,operator,station,camera\none,p,s,c\ntwo,p,s,c\nsix,p,s,c\n",
+            "'six' is not among those imported",
+        ),
+    ],
+)
+def test_a_fault_in_that_file_is_told_and_nothing_is_imported(
+    tmp_path: Path, rows: str, says: str
+) -> None:
+    source, about = write_two(tmp_path), tmp_path / "who.csv"
+    about.write_text(rows)
+    with pytest.raises(UserFault, match=says):
+        run("import", "csv", source, tmp_path / "out", "--new-task", "toy", "--about", about)
+    assert not (tmp_path / "out").exists()

@@ -67,8 +67,10 @@ def stats(
 
 def split(
     folder: DataFolder,
-    by: Annotated[list[TraitChoice], typer.Option(help="Keep whole; may be given twice.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")],
+    by: Annotated[
+        list[TraitChoice] | None, typer.Option(help="Keep whole; may be given twice [both].")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
     train: Share = 0.7,
     validation: Share = 0.15,
     test: Share = 0.15,
@@ -83,7 +85,7 @@ def split(
     data = DataSet(folder)
     splits = split_recordings(
         list(data.recordings()),
-        by=tuple(dict.fromkeys(trait.value for trait in by)),
+        by=tuple(dict.fromkeys(trait.value for trait in by or TraitChoice)),
         shares={"train": train, "validation": validation, "test": test},
         seed=seed,
     )

@@ -44,6 +44,9 @@ def import_annotations(
     labels: Annotated[
         Path | None, typer.Option(help="YAML: their label to ours, null for background.")
     ] = None,
+    about: Annotated[
+        Path | None, typer.Option(help="CSV: recording,operator,station,camera.")
+    ] = None,
     tier: Annotated[
         str | None,
         typer.Option("--tier", "--track", help="Layer of the steps; others become tracks."),
@@ -73,6 +76,7 @@ def import_annotations(
     as_json: JsonFlag = False,
 ) -> None:
     """Import annotations of another tool, or a public data set, as a data set of ours."""
+    from industryasm.formats.about import read_about, with_about
     from industryasm.formats.importing import ImportChoices, import_foreign, write_imported
     from industryasm.formats.labels import read_label_file
     from industryasm.formats.transfer import import_public_set, read_foreign
@@ -81,7 +85,7 @@ def import_annotations(
 
     check_new(target)
     repairs = Repairs()
-    given = [task, new_task, videos, fps, labels, tier, annotator, copy]
+    given = [task, new_task, videos, fps, labels, about, tier, annotator, copy]
     flags = [unknown_as_background, cut_overlaps, clip, drop_layers, one_cycle]
     if kind in PUBLIC_SETS:
         has_options = any(flags) or given != [None] * len(given)
@@ -106,6 +110,8 @@ def import_annotations(
     foreign = read_foreign(FormatChoice(kind.value), source, repairs)
     _check_choices(foreign, choices)
     imported = import_foreign(foreign, task=vocabulary, choices=choices, repairs=repairs)
+    if about is not None:
+        imported = with_about(imported, read_about(about, repairs), about)
     mode: LinkMode = "either" if copy is None else "copy" if copy else "link"
     with new_folder(target) as folder:
         done = write_imported(imported, folder, mode=mode, own_task=own_task)
