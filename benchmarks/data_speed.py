@@ -25,7 +25,7 @@ import yaml  # noqa: E402
 
 from industryasm.inspection.validation import validate_data_set  # noqa: E402
 from industryasm.recording import read_recording, write_data_set  # noqa: E402
-from industryasm.stations.rendering import render_recording  # noqa: E402
+from industryasm.stations.rendering import named_looks, render_recording  # noqa: E402
 from industryasm.vocabulary import TASKS_FOLDER, load_task, task_ids  # noqa: E402
 
 NUM_ANNOTATIONS = 5000
@@ -50,8 +50,7 @@ def _rendering(folder: Path) -> None:
             load_task("gear-reducer"),
             folder,
             recording_id="one",
-            operator="operator",
-            station="station",
+            **named_looks("operator", "station", seed),
             planted=[None] * 3,
             seed=seed,
         ).duration_s

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from industryasm.recording import DataSet, Recording, RecordingError, read_recording
-from industryasm.stations.rendering import RATE_HZ, render_data_set, render_recording
+from industryasm.stations.rendering import RATE_HZ, named_looks, render_data_set, render_recording
 from industryasm.stations.script import PLANTABLE
 from industryasm.vocabulary import load_task
 
@@ -18,8 +18,7 @@ def render(folder: Path, planted: list, seed: int = 3) -> Recording:
         load_task("relay-module"),
         folder,
         recording_id="one",
-        operator="o",
-        station="s",
+        **named_looks("o", "s", seed),
         planted=planted,
         seed=seed,
     )

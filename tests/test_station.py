@@ -17,7 +17,7 @@ from edge.reporter import Reporter, task_info
 from edge.sender import Sender
 from edge.sources import open_source
 from edge.station import Station
-from industryasm.stations.rendering import render_recording
+from industryasm.stations.rendering import named_looks, render_recording
 from industryasm.vocabulary import load_task
 from tests.rtsp_server import RtspServer
 
@@ -46,8 +46,7 @@ def test_a_unit_seen_over_rtsp_is_in_the_database_and_a_lost_camera_is_shown(
         TASK,
         tmp_path,
         recording_id="one",
-        operator="o",
-        camera="c",
+        **named_looks("o", "s", 5),
         planted=[None],
         seed=5,
     )

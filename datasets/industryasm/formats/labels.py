@@ -148,7 +148,7 @@ def new_task(
         return Task.model_validate({**words, "parts": [], "steps": steps})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        said = ": ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])
         raise ForeignFileError(
-            f"--new-task {task_id}: no vocabulary can be made of the {len(texts)} labels found: "
-            f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            f"--new-task {task_id}: no vocabulary can be made of {len(texts)} labels: {said}"
         ) from error

@@ -17,7 +17,7 @@ import numpy as np
 
 from industryasm.deviation import KnownKind
 from industryasm.recording import DataSetIndex, Recording, SplitName, write_index
-from industryasm.stations.rendering import draw_departure, render_recording
+from industryasm.stations.rendering import draw_departure, named_looks, render_recording
 from industryasm.stations.script import PLANTABLE
 from industryasm.vocabulary import load_task, task_ids
 
@@ -97,8 +97,7 @@ def _render(planned: PlannedRecording, folder: Path) -> Recording:
         load_task(planned.task),
         folder,
         recording_id=planned.recording_id,
-        operator=planned.operator,
-        station=planned.station,
+        **named_looks(planned.operator, planned.station, SEED),
         planted=[planned.planted],
         seed=SEED,
     )

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -26,8 +27,8 @@ from industryasm.recording import (
 from industryasm.stations.bench import HEIGHT, WIDTH
 from industryasm.stations.drawing import Drawing
 from industryasm.stations.motion import Worker
-from industryasm.stations.operators import draw_operator
-from industryasm.stations.optics import Optics, draw_camera
+from industryasm.stations.operators import Operator, draw_operator
+from industryasm.stations.optics import Camera, Optics, draw_camera
 from industryasm.stations.script import PLANTABLE, Action, CycleScript, write_script
 from industryasm.stations.surroundings import Surroundings
 from industryasm.stations.video_writer import VideoWriter
@@ -77,23 +78,22 @@ def render_recording(
     folder: Path,
     *,
     recording_id: str,
-    operator: str,
+    operator: Operator,
     station: str,
+    camera: Camera,
     planted: Sequence[KnownKind | None],
     seed: int,
 ) -> Recording:
     """Render one video with a cycle for each entry of `planted` and write it with its annotation.
 
-    The looks of `operator` and of the camera of `station` follow from their names and `seed`; the
-    video goes to `folder`/videos, the annotation to `folder`/recordings.
+    The video goes to `folder`/videos, the annotation to `folder`/recordings. What is done, who
+    passes and how the camera flickers follows from `recording_id` and `seed`.
     """
-    worker_look = draw_operator(operator, _generator(seed, "operator", operator))
-    camera = draw_camera(f"camera-{station}", _generator(seed, "station", station))
     rng = _generator(seed, "recording", task.id, recording_id)
-    script = write_script(task, worker_look, planted, rng=rng)
+    script = write_script(task, operator, planted, rng=rng)
     num_frames = sum(_num_frames(action) for cycle in script for action in cycle.actions)
-    worker = Worker(task, worker_look, RATE_HZ, rng)
-    drawing = Drawing(task, worker_look, camera.bench, rng)
+    worker = Worker(task, operator, RATE_HZ, rng)
+    drawing = Drawing(task, operator, camera.bench, rng)
     surroundings = Surroundings(rng, num_frames=num_frames, rate_hz=RATE_HZ)
     optics = Optics(camera, rng, rate_hz=RATE_HZ)
     video = Path("videos") / f"{recording_id}.mp4"
@@ -111,7 +111,7 @@ def render_recording(
         height=HEIGHT,
         station=station,
         camera=camera.name,
-        operator=operator,
+        operator=operator.name,
         annotator="renderer",
         review="generated",
         cycles=tuple(truth.cycles),
@@ -171,8 +171,7 @@ def render_data_set(
             task,
             folder,
             recording_id=recording_id,
-            operator=f"operator-{split}-{index}",
-            station=f"station-{split}-{index}",
+            **named_looks(f"operator-{split}-{index}", f"station-{split}-{index}", seed),
             planted=[draw_departure(rng, good, kinds) for _ in range(cycles)],
             seed=seed,
         )
@@ -182,6 +181,23 @@ def render_data_set(
         splits={name: tuple(ids) for name, ids in splits.items()},
     )
     write_index(folder, index_file)
+
+
+class Looks(TypedDict):
+    """Who works where, before which camera, as `render_recording` takes it."""
+
+    operator: Operator
+    station: str
+    camera: Camera
+
+
+def named_looks(operator: str, station: str, seed: int) -> Looks:
+    """Draw the worker and the camera of these names; the same for the same names and seed."""
+    return {
+        "operator": draw_operator(operator, _generator(seed, "operator", operator)),
+        "station": station,
+        "camera": draw_camera(f"camera-{station}", _generator(seed, "station", station)),
+    }
 
 
 def draw_departure(
