@@ -7,7 +7,7 @@ al., "Temporal Convolutional Networks for Action Segmentation and Detection", CV
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -78,6 +78,56 @@ def segmentation_score(
         f1_50=f1_50,
         num_frames=len(hits),
     )
+
+
+@dataclass(frozen=True)
+class BackgroundRules:
+    """The same frames scored by both rules that papers use, often without naming theirs.
+
+    `ignored`: background makes no segment (Lea et al.; MS-TCN where a set has background).
+    `counted`: background is a label as every other, in segments and in `step_accuracy`.
+    """
+
+    ignored: SegmentationScore
+    counted: SegmentationScore
+
+
+def background_rules(
+    *,
+    predicted: Sequence[Sequence[str]],
+    truth: Sequence[Sequence[str]],
+    background: str = BACKGROUND,
+) -> BackgroundRules:
+    """Score frame-wise labels with background left out of the segments and with it as one.
+
+    As `segmentation_score`, twice; `accuracy` is the same in both.
+    """
+    return BackgroundRules(
+        ignored=segmentation_score(
+            predicted=predicted, truth=truth, ignore=frozenset({background})
+        ),
+        counted=segmentation_score(predicted=predicted, truth=truth, ignore=frozenset()),
+    )
+
+
+def class_accuracy(
+    *, predicted: Sequence[Sequence[str]], truth: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    """Return for each label of the truth, in order, the percentage of its frames that are right.
+
+    Over all recordings together, background among the labels; their mean tells a model that knows
+    the frequent labels alone. Raises `MetricError` as `segmentation_score`.
+
+    >>> class_accuracy(predicted=[["a", "a", "b"]], truth=[["a", "b", "b"]])
+    {'a': 100.0, 'b': 50.0}
+    """
+    _check_lengths(predicted, truth)
+    frames: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
+    for labels, known in zip(predicted, truth, strict=True):
+        frames.update(known)
+        hits.update(t for p, t in zip(labels, known, strict=True) if p == t)
+    return {label: _percent(hits[label], frames[label]) for label in sorted(frames)}
 
 
 def _check_lengths(predicted: Sequence[Sequence[str]], truth: Sequence[Sequence[str]]) -> None:

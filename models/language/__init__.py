@@ -1,0 +1,1 @@
+"""Questions about recordings in words: their four tasks, templates, answers and metrics."""
