@@ -20,6 +20,9 @@ from models.metrics import (
     segmentation_score,
 )
 
+TOLERATED = 1
+"""Planted deviations of a station that the demo may not find, and as many that it may invent."""
+
 RATE_HZ = 10  # steps are compared on a grid as fine as the truth's
 
 
@@ -40,8 +43,14 @@ class StationVerdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every planted deviation was found, and none was invented."""
-        return not self.deviations.missed and not self.deviations.invented
+        """Whether every unit was followed and at most `TOLERATED` deviations were not found.
+
+        The same number may be invented. The demo proves that the way from the picture to the row
+        works; how good a model is, is measured by `linewatch evaluate`.
+        """
+        followed = self.num_cycles_found == self.num_cycles
+        missed, invented = len(self.deviations.missed), len(self.deviations.invented)
+        return followed and max(missed, invented) <= TOLERATED
 
     def to_plain(self) -> dict[str, object]:
         """Return the verdict as plain values for JSON."""

@@ -62,7 +62,9 @@ class Verdict:
 def verdict_text(verdict: Verdict) -> str:
     """Word the verdict for a terminal."""
     lines = [line for station in verdict.stations for line in verdict_lines(station)]
-    lines.append("passed" if verdict.passed else "FAILED: see NOT FOUND and INVENTED above")
+    lines.append(
+        "passed" if verdict.passed else "FAILED: too much NOT FOUND or INVENTED, see above"
+    )
     return "\n".join(lines)
 
 

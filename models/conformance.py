@@ -11,10 +11,21 @@ from models.findings import Deviation
 
 
 class Conformance:
-    """Judges what happens in a cycle, and keeps what is only suspected until it is settled."""
+    """Judges what happens in a cycle, and keeps what is only suspected until it is settled.
 
-    def __init__(self, procedure: Procedure, ledger: DeviationLedger | None = None) -> None:
+    A step is repeated only if both times were recognised with `least_confidence`: a stretch that
+    may as well have been another step accuses nobody.
+    """
+
+    def __init__(
+        self,
+        procedure: Procedure,
+        ledger: DeviationLedger | None = None,
+        *,
+        least_confidence: float = 0.0,
+    ) -> None:
         self._procedure = procedure
+        self._least_confidence = least_confidence
         self.ledger = ledger or DeviationLedger()
 
     def judge_step(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
@@ -22,7 +33,7 @@ class Conformance:
         found = self._judge_length(cycle, segment, now_s)
         if segment.label not in cycle.done:
             return found + self._judge_order(cycle, segment, now_s)
-        if not self._procedure.step(segment.label).repeatable:
+        if self._is_repeat(cycle, segment):
             found.append(self._confirm(cycle, "repeated", segment, now_s, "done again"))
         return found
 
@@ -33,11 +44,17 @@ class Conformance:
     def suspect_repeat(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         """Suspect a repetition, if it is one, in what may be the first step of the next unit."""
         step = segment.label
-        if step not in cycle.done or self._procedure.step(step).repeatable:
+        if not self._is_repeat(cycle, segment):
             return []
         detail = "done again, unless the next unit was begun"
         span = _span(segment)
         return [self.ledger.suspect(cycle, "repeated", step, span, now_s=now_s, detail=detail)]
+
+    def _is_repeat(self, cycle: Cycle, segment: Segment) -> bool:
+        before = cycle.done.get(segment.label)
+        if before is None or self._procedure.step(segment.label).repeatable:
+            return False
+        return min(before.confidence, segment.confidence) >= self._least_confidence
 
     def suspect_overrun(self, cycle: Cycle, running: Segment, now_s: float) -> Deviation:
         """Suspect that the step going on takes too long, which it does by now."""

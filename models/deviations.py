@@ -54,7 +54,7 @@ class MonitorError(ValueError):
 
 @dataclass(frozen=True)
 class MonitorConfig:
-    """When a cycle is over; raises `MonitorError` unless 0 < handover_s <= idle_end_s."""
+    """When a cycle is over, and what it takes to accuse; raises `MonitorError` for other bounds."""
 
     idle_end_s: float = 20.0
     """A cycle ends when no step was going on for this long."""
@@ -62,7 +62,12 @@ class MonitorConfig:
     """A pause at least this long may be the change from one unit to the next: it ends a complete
     cycle, and it decides where the order of the steps leaves two readings."""
 
+    least_confidence: float = 0.6
+    """Mean probability below which a step that is seen again is not said to be repeated."""
+
     def __post_init__(self) -> None:
+        if not 0 <= self.least_confidence <= 1:
+            raise MonitorError(f"least_confidence {self.least_confidence} must be from 0 to 1")
         if not (0 < self.handover_s <= self.idle_end_s and math.isfinite(self.idle_end_s)):
             raise MonitorError(
                 f"handover_s {self.handover_s} must be above 0 and at most idle_end_s "
@@ -82,7 +87,7 @@ class CycleMonitor:
         self.config = config or MonitorConfig()
         self._cycle: Cycle | None = None
         self._last = Cycle(procedure, number=0, start_s=0.0, end_s=0.0)  # the one that ended last
-        self._conformance = Conformance(procedure)
+        self._conformance = self._judge()
         self._held: Segment | None = None  # a step that may be the first of the next unit
         self._strays: list[Segment] = []  # unexpected work since the last cycle ended
         self._active_s = 0.0  # until when anything was going on
@@ -156,7 +161,7 @@ class CycleMonitor:
             if plain["cycle"] is not None:
                 monitor._cycle = Cycle.from_plain(procedure, plain["cycle"])
             ledger = DeviationLedger.from_plain(plain["ledger"])
-            monitor._conformance = Conformance(procedure, ledger)
+            monitor._conformance = monitor._judge(ledger)
             monitor._held = None if plain["held"] is None else Segment(**plain["held"])
             monitor._strays = [Segment(**stray) for stray in plain["strays"]]
             monitor._active_s = float(plain["active_s"])
@@ -164,6 +169,10 @@ class CycleMonitor:
             raise MonitorError(f"the saved state cannot be read: {error!r}") from error
         monitor._check_steps()
         return monitor
+
+    def _judge(self, ledger: DeviationLedger | None = None) -> Conformance:
+        least = self.config.least_confidence
+        return Conformance(self.procedure, ledger, least_confidence=least)
 
     def _check_steps(self) -> None:
         steps = {*self._last.done, *(self._cycle.done if self._cycle else ())}

@@ -573,3 +573,27 @@ def test_a_state_of_another_task_is_refused() -> None:
 def test_settings_out_of_bounds_are_refused(idle_end_s: float, handover_s: float) -> None:
     with pytest.raises(MonitorError, match="handover_s"):
         MonitorConfig(idle_end_s=idle_end_s, handover_s=handover_s)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "accuses"), [(0.9, 0.9, True), (0.9, 0.5, False), (0.5, 0.9, False)]
+)
+def test_a_step_is_repeated_only_if_both_times_were_recognised_surely(
+    first: float, second: float, accuses: bool
+) -> None:
+    order = procedure("a b<a c<b")
+    segments = [
+        Segment(0.0, 4.0, "a"),
+        Segment(4.5, 8.0, "b", first),
+        Segment(8.5, 12.0, "b", second),
+        Segment(12.5, 16.0, "c"),
+    ]
+    findings = observe_all(order, segments, MonitorConfig(least_confidence=0.6))
+    assert confirmed(findings) == ([("repeated", "b", 1)] if accuses else [])
+    assert cycles(findings) == [(1, True, "complete")]
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.1, float("nan")])
+def test_a_confidence_is_a_share(least: float) -> None:
+    with pytest.raises(MonitorError, match="least_confidence"):
+        MonitorConfig(least_confidence=least)
