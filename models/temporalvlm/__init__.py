@@ -1,0 +1,6 @@
+"""TemporalVLM (arXiv 2412.02930): a video language model that knows when things happen.
+
+docs/temporalvlm.md tells apart what the paper says and what is our choice. Read in the data's way:
+segmentation, video, timestamps, image_qformer, video_qformer, segment_encoder, aggregation,
+step_head, language_model, model; beside it config, parts (what is trained), checkpoint (TimeChat).
+"""

