@@ -20,7 +20,7 @@ def monitor(
     source: Annotated[
         str, typer.Argument(help="Video file, folder of images (or FOLDER@FPS), USB index or URL.")
     ],
-    task: Annotated[str, typer.Option(help="Task that is done there, see `linewatch tasks`.")],
+    task: Annotated[str, typer.Option(help="Task: see `linewatch tasks`, or a YAML file.")],
     model: Annotated[
         Path | None, typer.Option(help="Model folder; without it, the one that is shipped.")
     ] = None,
@@ -31,9 +31,9 @@ def monitor(
     """Watch one source and print cycles, steps and deviations as they are found."""
     from edge.pipeline import load_pipeline
     from edge.sources import open_source
-    from industryasm.vocabulary import load_task
+    from industryasm.vocabulary import find_task
 
-    vocabulary = load_task(task)
+    vocabulary = find_task(task)
     pipeline = load_pipeline(vocabulary, model)
     with ExitStack() as stack:
         tell = _teller(stack, jsonl)

@@ -9,6 +9,7 @@ from industryasm.vocabulary import (
     BACKGROUND,
     UNEXPECTED,
     UnknownTaskError,
+    find_task,
     load_task,
     read_task,
     task_ids,
@@ -194,3 +195,11 @@ def test_a_vocabulary_that_is_written_is_read_back_the_same(tmp_path: Path) -> N
     task = read_task(tmp_path / "toy.yaml")
     write_task(task, tmp_path / "again" / "toy.yaml")
     assert read_task(tmp_path / "again" / "toy.yaml") == task
+
+
+def test_a_task_of_ones_own_is_found_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(GOOD)
+    assert find_task(str(tmp_path / "toy.yaml")).id == "toy"
+    assert find_task("gear-reducer") == load_task("gear-reducer")
+    with pytest.raises(YamlFileError, match="cannot be read"):
+        find_task(str(tmp_path / "none.yaml"))

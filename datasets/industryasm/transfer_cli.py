@@ -158,7 +158,7 @@ def export_annotations(
 def _vocabulary(task: str | None, new_task: str | None) -> tuple[Task | str, bool]:
     """Return the task, or the id of one to be made, and whether the data set must hold it."""
     from industryasm.fault import UserFault
-    from industryasm.vocabulary import load_task, read_task, task_ids
+    from industryasm.vocabulary import find_task, task_ids
 
     if task is None and new_task is None:
         raise UserFault("say which steps these are: --task TASK, or --new-task ID to make one")
@@ -169,9 +169,7 @@ def _vocabulary(task: str | None, new_task: str | None) -> tuple[Task | str, boo
             raise UserFault(f"--new-task {new_task}: a task of this name comes with Linewatch")
         return new_task, True
     assert task is not None
-    if task.endswith((".yaml", ".yml")):
-        return read_task(Path(task)), True
-    return load_task(task), False
+    return find_task(task), task not in task_ids()
 
 
 def _check_choices(foreign: Sequence[ForeignRecording], choices: ImportChoices) -> None:

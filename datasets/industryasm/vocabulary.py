@@ -230,3 +230,8 @@ def load_task(task_id: str, folder: Path = TASKS_FOLDER) -> Task:
             f"unknown task {task_id!r}: known are {', '.join(known)} (see `linewatch tasks`)"
         )
     return read_task(folder / f"{task_id}.yaml")
+
+
+def find_task(name: str) -> Task:
+    """Load a task by name, or from a file of one's own where `name` ends in .yaml or .yml."""
+    return read_task(Path(name)) if name.endswith((".yaml", ".yml")) else load_task(name)
