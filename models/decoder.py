@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from industryasm.segment import Segment, runs
-from industryasm.vocabulary import BACKGROUND
+from industryasm.segment import Segment
 from models.segment_joiner import SegmentJoiner
 from models.viterbi import OnlineViterbi
 
@@ -180,21 +179,3 @@ class StreamDecoder:
                 f"once and in order of capture"
             )
         return times
-
-
-def segments_from_labels(
-    labels: Sequence[str], times_s: Sequence[float], *, period_s: float
-) -> list[Segment]:
-    """Return the segments of frame-wise labels; the last frame lasts `period_s`.
-
-    >>> segments_from_labels(["background", "place", "place"], [0.0, 0.2, 0.4], period_s=0.2)
-    [Segment(start_s=0.2, end_s=0.6000000000000001, label='place', confidence=1.0)]
-    """
-    if len(labels) != len(times_s):
-        raise DecoderError(f"{len(labels)} labels for {len(times_s)} times")
-    ends = [*times_s[1:], times_s[-1] + period_s] if len(times_s) else []
-    return [
-        Segment(times_s[start], ends[end - 1], label)
-        for label, start, end in runs(labels)
-        if label != BACKGROUND
-    ]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from industryasm.segment import Segment, frame_labels
-from models.decoder import DecoderConfig, DecoderError, StreamDecoder, segments_from_labels
+from industryasm.segment import Segment, frame_labels, runs
+from industryasm.vocabulary import BACKGROUND
+from models.decoder import DecoderConfig, DecoderError, StreamDecoder
 from models.viterbi import OnlineViterbi
 
 LABELS = ("background", "place", "screw")
@@ -222,6 +223,16 @@ def test_the_chunks_of_a_stream_do_not_matter(seed: int, data: st.DataObject) ->
 
 
 @settings(max_examples=30, deadline=None)
+def segments_of(labels: list[str], times: list[float]) -> list[Segment]:
+    """The runs of frame-wise labels that are no background; the last frame lasts a period."""
+    ends = [*times[1:], times[-1] + PERIOD_S] if times else []
+    return [
+        Segment(times[start], ends[end - 1], label)
+        for label, start, end in runs(labels)
+        if label != BACKGROUND
+    ]
+
+
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.7, 3.0]))
 def test_streamed_equals_the_offline_optimum_when_the_lag_is_no_limit(
     seed: int, penalty: float
@@ -232,7 +243,7 @@ def test_streamed_equals_the_offline_optimum_when_the_lag_is_no_limit(
     decoder = StreamDecoder(LABELS, config=config)
     segments = decoder.push(rows, times) + decoder.close()
     path = best_offline_path(config.temper * np.log(np.maximum(rows, 1e-6)), penalty)
-    expected = segments_from_labels([LABELS[k] for k in path], list(times), period_s=PERIOD_S)
+    expected = segments_of([LABELS[k] for k in path], list(times))
     assert [(s.label, s.start_s, s.end_s) for s in segments] == [
         (s.label, s.start_s, s.end_s) for s in expected
     ]
@@ -349,10 +360,5 @@ def test_one_class_is_decided_at_once() -> None:
 @given(st.lists(st.sampled_from(LABELS), max_size=30))
 def test_labels_to_segments_and_back_is_the_identity(labels: list[str]) -> None:
     times = [PERIOD_S * index for index in range(len(labels))]
-    segments = segments_from_labels(labels, times, period_s=PERIOD_S)
+    segments = segments_of(labels, times)
     assert frame_labels(segments, times) == labels
-
-
-def test_as_many_times_as_labels() -> None:
-    with pytest.raises(DecoderError, match="2 labels for 1 times"):
-        segments_from_labels(["place", "place"], [0.0], period_s=PERIOD_S)
