@@ -1,5 +1,5 @@
 # Linewatch. `make run` shows it, `make test` proves it; both set up what they need first.
-.PHONY: help run test check setup setup-dev format bench-video bench-data clean
+.PHONY: help run test test-tools check setup setup-dev format bench-video bench-data clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -11,6 +11,7 @@ export OMP_WAIT_POLICY := PASSIVE
 help:
 	@echo "make run        show the demo: a recorded station with mistakes, live on the dashboard"
 	@echo "make test       run every check and test"
+	@echo "make test-tools let ELAN's, BORIS's, Label Studio's and CVAT's own code read and write (3 GB)"
 	@echo "make check      formatter, linter, types, import rules"
 	@echo "make setup      only set up what running needs (no PyTorch)"
 	@echo "make setup-dev  only set up what training and testing need"
@@ -22,6 +23,9 @@ run: setup
 
 test: setup-dev check
 	@$(BIN)/python -m pytest
+
+test-tools: setup-dev
+	@sh scripts/annotation-tools.sh "$(PYTHON)"
 
 check: setup-dev
 	@$(BIN)/ruff format --check .
@@ -55,4 +59,4 @@ setup-dev: .venv/.setup-dev
 	@touch $@
 
 clean:
-	rm -rf .venv dist var
+	rm -rf .venv .venv-tools dist var

@@ -82,6 +82,67 @@ def test_boris_events_are_paired_by_subject_code_and_modifiers() -> None:
     assert repairs.counts == {"point event left out: it has no duration": 1}
 
 
+def boris_with(media: str, folder: Path, *, name: str = "bench", **info: object) -> Path:
+    """Write the first observation of `bench.boris` under another name, of another file."""
+    project = json.loads((EXAMPLES / "bench.boris").read_text())
+    observation = project["observations"]["bench"]
+    observation["file"]["1"] = [media]
+    facts = {key: {media: value} for key, value in info.items()}
+    observation["media_info"] = {**facts, "offset": {"1": 0.0}}
+    project["observations"] = {name: observation}
+    path = folder / "one.boris"
+    path.write_text(json.dumps(project))
+    return path
+
+
+@pytest.mark.parametrize("media", ["/home/x/takes/bench.mp4", "C:\\takes\\bench.mp4", "bench.mp4"])
+def test_a_boris_observation_named_by_the_path_of_its_video_is_named_as_the_video(
+    tmp_path: Path, media: str
+) -> None:
+    (found,) = read_boris(boris_with(media, tmp_path, name=media), Repairs())
+    assert (found.name, found.video) == ("bench", "bench.mp4")
+
+
+@pytest.mark.parametrize(
+    ("fps", "rate_hz", "repair"),
+    [
+        (25.0, 25.0, None),
+        (4.0, None, "frame rate left out: it is the video's length in seconds"),  # BORIS 8
+        (0.0, None, "frame rate left out: no camera has it"),
+        (3600.5, None, "frame rate left out: no camera has it"),
+    ],
+)
+def test_a_boris_frame_rate_that_is_none_is_left_out_and_counted(
+    tmp_path: Path, fps: float, rate_hz: float | None, repair: str | None
+) -> None:
+    repairs = Repairs()
+    (found,) = read_boris(boris_with("a.mp4", tmp_path, fps=fps, length=4.0), repairs)
+    assert found.rate_hz == rate_hz
+    assert repairs.counts.get(repair or "", 0) == (1 if repair else 0)
+
+
+def test_a_boris_project_is_written_so_that_every_system_reads_it(tmp_path: Path) -> None:
+    rows = (ForeignRow(0, 1, "拧螺丝"),)
+    recording = ForeignRecording("one", "seconds", (ForeignLayer("Hände", rows),), "ä.mp4")
+    write_boris([recording], tmp_path, {}, Repairs())
+    text = (tmp_path / "project.boris").read_bytes().decode("ascii")
+    assert list(json.loads(text)["observations"]["one"]["file"]["1"]) == ["ä.mp4"]
+    (again,) = read_boris(tmp_path, Repairs())
+    assert {layer.name: spans(layer) for layer in again.layers} == {"Hände": [(0, 1, "拧螺丝")]}
+
+
+@pytest.mark.parametrize("size", [(640, 480), None])
+def test_a_cvat_file_holds_the_size_of_the_picture_where_it_is_known(
+    tmp_path: Path, size: tuple[int, int] | None
+) -> None:
+    layer = ForeignLayer("steps", (ForeignRow(0, 2, "place"),))
+    recording = ForeignRecording("one", "frames", (layer,), "one.mp4", 25.0, 5, size=size)
+    write_cvat([recording], tmp_path, LABELS, Repairs())
+    task = ElementTree.parse(tmp_path / "one.xml").find("meta/task")
+    found = tuple(task.findtext(f"original_size/{key}") for key in ("width", "height"))
+    assert found == (("640", "480") if size else (None, None))
+
+
 def test_label_studio_counts_frames_from_one_and_holds_both_ends() -> None:
     repairs = Repairs()
     (bench,) = read("label-studio", repairs)

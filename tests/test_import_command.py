@@ -416,6 +416,20 @@ def test_what_an_export_cannot_keep_is_said(tmp_path: Path) -> None:
     assert "1 x cycles have no place in the format (one)" in said
 
 
+def test_a_video_goes_to_boris_with_a_rate_though_none_was_noted(
+    tmp_path: Path, videos: Path
+) -> None:
+    segments = (AnnotatedSegment(start_s=0.04, end_s=0.3, label=STEPS[0]),)
+    recording = make_recording("uneven", segments, video="videos/uneven.mp4", duration_s=1.08)
+    write_data_set(tmp_path / "a", name="a", splits={"train": [recording]})
+    (tmp_path / "a" / "videos").mkdir()
+    (tmp_path / "a" / "videos" / "uneven.mp4").hardlink_to(videos / "uneven.mp4")
+    run("export", "boris", tmp_path / "a", tmp_path / "b")
+    project = json.loads((tmp_path / "b" / "project.boris").read_text())
+    (rate_hz,) = project["observations"]["uneven"]["media_info"]["fps"].values()
+    assert rate_hz == pytest.approx(8 / 1.08, rel=0.05)
+
+
 def test_a_format_of_frames_needs_frames(tmp_path: Path) -> None:
     write_data_set(tmp_path / "a", name="a", splits={"test": [make_recording("one", ())]})
     with pytest.raises(UserFault, match="neither a video nor a rate"):

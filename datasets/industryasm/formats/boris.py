@@ -24,6 +24,7 @@ from industryasm.formats.foreign import (
     ForeignRecording,
     ForeignRow,
     base_name,
+    video_stem,
 )
 from industryasm.formats.foreign_file import files_of, read_json, validate
 from industryasm.repairs import Repairs
@@ -111,14 +112,33 @@ def _read_observation(
             repairs.add("point event left out: it has no duration", event.place)
     media = files[0] if files else ""
     return ForeignRecording(
-        name=name,
+        # BORIS names an observation by its file's whole path when it makes one of each in a folder
+        name=video_stem(base_name(media)) if media and name == media else name,
         unit="seconds",
         layers=tuple(_pair(events)),
         video=base_name(media) or None,
-        rate_hz=info.fps.get(media),
+        rate_hz=_read_rate(info, media, place, repairs),
         length=info.length.get(media),
         place=place,
     )
+
+
+def _read_rate(info: _MediaInfo, media: str, place: str, repairs: Repairs) -> float | None:
+    """Return the video's frames per second, unless it is what BORIS 8 put there by mistake.
+
+    Its `Create observations from a directory of media files` writes the length in seconds for it
+    (seen in a project made by BORIS 8.27.4; in 10.0.2 it is right).
+    """
+    rate_hz = info.fps.get(media)
+    if rate_hz is None:
+        return None
+    if rate_hz == info.length.get(media):
+        repairs.add("frame rate left out: it is the video's length in seconds", place)
+        return None
+    if not 0 < rate_hz <= 240:
+        repairs.add("frame rate left out: no camera has it", place)
+        return None
+    return rate_hz
 
 
 def _read_event(cells: list[Any], place: str) -> _Event:
@@ -164,7 +184,10 @@ def write_boris(
     labels: Mapping[str, str],
     losses: Repairs,
 ) -> None:
-    """Write `project.boris`, times rounded to milliseconds; a layer is a subject."""
+    """Write `project.boris`, times rounded to milliseconds; a layer is a subject.
+
+    It is ASCII: BORIS opens a project in the encoding of the system, which is not always UTF-8.
+    """
     subjects = list(dict.fromkeys(layer.name for r in recordings for layer in r.layers))
     used = [row.label for r in recordings for layer in r.layers for row in layer.rows]
     texts = {code: labels.get(code, "") for code in dict.fromkeys([*labels, *used])}
@@ -191,8 +214,8 @@ def write_boris(
         "behavioral_categories_config": {},
     }
     target.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(project, ensure_ascii=False, indent=1, allow_nan=False)
-    (target / "project.boris").write_text(text, encoding="utf-8")
+    text = json.dumps(project, indent=1, allow_nan=False)
+    (target / "project.boris").write_text(text, encoding="ascii")
 
 
 def _behaviour(code: str, text: str) -> dict[str, Any]:

@@ -179,6 +179,10 @@ def _write_meta(
         label = ElementTree.SubElement(group, "label")
         ElementTree.SubElement(label, "name").text = name
         ElementTree.SubElement(label, "attributes")
+    if recording.size is not None:  # Datumaro opens no tracks without it
+        original = ElementTree.SubElement(task, "original_size")
+        for key, pixels in zip(("width", "height"), recording.size, strict=True):
+            ElementTree.SubElement(original, key).text = str(pixels)
     ElementTree.SubElement(meta, "dumped").text = now
     source = base_name(recording.video) if recording.video else recording.name
     ElementTree.SubElement(meta, "source").text = source

@@ -58,15 +58,24 @@ def _recording(
         ForeignLayer(name, tuple(_rows(found, recording.id, frames, losses)))
         for name, found in zip(names, spans, strict=True)
     )
+    width, height = recording.width, recording.height
     return ForeignRecording(
         name=recording.id,
         unit=unit,
         layers=layers,
         video=str(data.video(recording)) if recording.video else None,
-        rate_hz=mean_rate_hz(frames) if frames else recording.rate_hz,
+        rate_hz=mean_rate_hz(frames) if frames else _rate(data, recording),
         length=len(frames) if frames else recording.duration_s,
+        size=(width, height) if width and height else None,
         place=recording.id,
     )
+
+
+def _rate(data: DataSet, recording: Recording) -> float | None:
+    """Return the rate as noted, else the video's mean: BORIS wants one of every video."""
+    if recording.rate_hz is None and recording.video is not None:
+        return mean_rate_hz(read_frame_times(data.video(recording)))
+    return recording.rate_hz
 
 
 def _frames(data: DataSet, recording: Recording, fps: float | None, losses: Repairs) -> FrameTimes:

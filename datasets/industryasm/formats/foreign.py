@@ -71,6 +71,7 @@ class ForeignRecording:
     """One recording as a file describes it; `length` is in `unit`, `rate_hz` what the file says.
 
     `video` is a bare file name when it was read, and a path or file name when it is to be written.
+    `size` is the width and height of the picture in pixels, where the format to be written asks.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ForeignRecording:
     rate_hz: float | None = None
     length: float | None = None
     split: SplitName | None = None
+    size: tuple[int, int] | None = None
     place: str = field(default="", compare=False)
 
 
