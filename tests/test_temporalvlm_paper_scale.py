@@ -52,7 +52,7 @@ def test_the_parts_of_the_paper_have_their_sizes(paper: TemporalVLM) -> None:
         "aggregation": 3_545_088,
         "projection": 3_149_824,
         "lora": 33_554_432,
-        "step_head": 8_687_105,
+        "step_head": 21_979_649,
         "language_model": 6_738_415_616,
     }
     assert sum(p.numel() for p in paper.segment_encoder.video_qformer.qformer.parameters()) == (

@@ -1,8 +1,8 @@
 """Global aggregation over the local features of all segments in temporal order.
 
 The paper's is `bilstm`, h_t = [h_f; h_b]; `average`, `linear`, `lstm` and `transformer` are the
-rows of its ablation, whose details it does not tell; `mingru` is ours. All map (B, N, D) to
-(B, N, D) and never look past a video's length.
+rows of its ablation, whose details it does not tell; `mingru` is ours; `none` is TimeChat's. All
+map (B, N, D) to (B, N, D) and never look past a video's length.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ def aggregation(
 
     `longest` is how many tokens a full video has: recurrences begin with memories up to as long.
     """
+    if name == "none":
+        return NoAggregation()
     if name == "average":
         return Average()
     if name == "linear":
@@ -38,6 +40,14 @@ def aggregation(
 def inside(tokens: Tensor, lengths: Tensor) -> Tensor:
     """Return bool (B, N): the places of tokens (B, N, D) before each row's length."""
     return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+
+
+class NoAggregation(nn.Module):
+    """Leaves each local feature as it is."""
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        kept: Tensor = tokens * inside(tokens, lengths)[..., None]
+        return kept
 
 
 class Average(nn.Module):

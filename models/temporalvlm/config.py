@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-AggregationName = Literal["average", "linear", "lstm", "bilstm", "transformer", "mingru"]
+AggregationName = Literal["none", "average", "linear", "lstm", "bilstm", "transformer", "mingru"]
 SegmentationName = Literal["uniform", "adaptive"]
 PartName = Literal[
     "image_qformer", "video_qformer", "fusion", "aggregation", "projection", "step_head", "lora"
@@ -91,6 +91,12 @@ class LanguageConfig(_Frozen):
     """Both may hold special tokens; the instruction, which comes between, may not."""
     before_answer: str
     end_of_answer: str
+    time_marks: Count | None = None
+    """Before every so many video tokens, the time at which the next one starts is written between
+    them, as TimeMarker does (arXiv 2411.18211); None: never, as in the paper."""
+    gradient_checkpointing: bool = False
+    """Whether training computes each layer twice and so holds only one layer's values in memory;
+    the gradients are the same. Has no effect where the adapters are not trained."""
 
 
 class StepHeadConfig(_Frozen):
@@ -99,6 +105,8 @@ class StepHeadConfig(_Frozen):
     classifier: Literal["learned", "texts"]
     width: Count
     """K labels for `learned`; the width of the texts' embeddings for `texts`."""
+    refinement_layers: Annotated[int, Field(ge=0, le=12)] = 6
+    dropout: Share = 0.3
 
 
 class TemporalVLMConfig(_Frozen):
@@ -206,12 +214,13 @@ PAPER = TemporalVLMConfig(
 )
 SMALL = TemporalVLMConfig(
     name="small",
+    segmentation=SegmentationConfig(frames=48),
     image_encoder=None,
     feature_dim=768,
     timestamp_vocabulary=32,
-    dim=192,
-    image_qformer=QFormerConfig(layers=2, heads=4, mlp_dim=384, queries=4, cross_attention_every=2),
-    video_qformer=QFormerConfig(layers=2, heads=4, mlp_dim=384, queries=8, cross_attention_every=1),
+    dim=128,
+    image_qformer=QFormerConfig(layers=2, heads=4, mlp_dim=256, queries=2, cross_attention_every=2),
+    video_qformer=QFormerConfig(layers=2, heads=4, mlp_dim=256, queries=8, cross_attention_every=1),
     language=SMOLLM2_135M,
     step_head=StepHeadConfig(classifier="texts", width=576),
 )

@@ -1,11 +1,15 @@
-"""The language model: video tokens and an instruction in, an answer out.
+r"""The language model: video tokens and an instruction in, an answer out.
 
 ```
 before_video | video tokens | after_video instruction before_answer | answer end_of_answer
              given as embeddings                                     only this is learned
+
+with time_marks = 2: before_video | "\n0.0:" token token "\n4.8:" token token ... | after_video ...
 ```
 The same function lays out a prompt in training and inference. An instruction is text: a special
-token written in it is read as its characters.
+token written in it is read as its characters. Time marks are not in the paper: they let the
+language model copy a time, at the start of a line as its answers write it, which it would else have
+to read out of the video tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ from transformers import (
 )
 
 from industryasm.fault import UserFault
+from models.language.timestamps import write_time
 from models.temporalvlm.config import SMOLLM2_135M, LanguageConfig
+from models.temporalvlm.video_tokens import VideoTokens
 
 SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NOT_LEARNED = -100
@@ -54,6 +60,10 @@ class LanguageModel(nn.Module):
         self.tokenizer = tokenizer
         model.requires_grad_(False)
         self.model = model if config.lora is None else _with_lora(model, config)
+        if config.gradient_checkpointing:
+            # Not reentrant: inputs without gradients (a prompt's embeddings) then stop nothing.
+            self.causal_lm.activation_checkpointing_enable({"use_reentrant": False})
+            self.causal_lm.disable_input_require_grads()  # which it turns on for the reentrant one
 
     @property
     def causal_lm(self) -> Any:
@@ -61,14 +71,15 @@ class LanguageModel(nn.Module):
         return self.model if self.config.lora is None else self.model.get_base_model()
 
     def loss(
-        self, video: Tensor, lengths: Tensor, instructions: Sequence[str], answers: Sequence[str]
+        self, video: VideoTokens, instructions: Sequence[str], answers: Sequence[str]
     ) -> Tensor:
         """Return the mean cross-entropy of the answers' tokens, ends included.
 
-        `video` (B, N, E) holds each video's tokens, `lengths` (B,) how many of them are there.
+        `video` holds tokens as wide as the embeddings: (B, N, E).
         """
-        prompts = self._prompts(video, lengths, instructions)
-        ids = [self._answer_ids(answer).to(video.device) for answer in answers]
+        device = video.tokens.device
+        prompts = self._prompts(video, instructions)
+        ids = [self._answer_ids(answer).to(device) for answer in answers]
         rows = [torch.cat([p, self._embed(a)]) for p, a in zip(prompts, ids, strict=True)]
         self._check_length(max(len(row) for row in rows))
         labels = [
@@ -78,7 +89,7 @@ class LanguageModel(nn.Module):
         targets = pad_sequence(labels, batch_first=True, padding_value=NOT_LEARNED)[:, 1:]
         hidden = self.causal_lm.model(
             inputs_embeds=pad_sequence(rows, batch_first=True),
-            attention_mask=_mask([len(row) for row in rows], video.device),
+            attention_mask=_mask([len(row) for row in rows], device),
             use_cache=False,
         ).last_hidden_state[:, :-1]
         learned = targets != NOT_LEARNED  # logits of other places would be computed for nothing
@@ -87,12 +98,12 @@ class LanguageModel(nn.Module):
 
     @torch.inference_mode()
     def answer(
-        self, video: Tensor, lengths: Tensor, instructions: Sequence[str], *, max_new_tokens: int
+        self, video: VideoTokens, instructions: Sequence[str], *, max_new_tokens: int
     ) -> list[str]:
         """Return greedily decoded answers; the same input gives the same answer."""
         if self.training:
             raise ValueError("call eval() first: dropout would make each answer another one")
-        prompts = self._prompts(video, lengths, instructions)
+        prompts = self._prompts(video, instructions)
         longest = max(len(prompt) for prompt in prompts)
         self._check_length(longest + max_new_tokens)
         rows = [functional.pad(prompt, (0, 0, longest - len(prompt), 0)) for prompt in prompts]
@@ -107,7 +118,7 @@ class LanguageModel(nn.Module):
         )
         new = self.causal_lm.generate(
             inputs_embeds=torch.stack(rows),
-            attention_mask=_mask([len(p) for p in prompts], video.device).flip(1),
+            attention_mask=_mask([len(p) for p in prompts], video.tokens.device).flip(1),
             generation_config=greedy,
         )
         texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
@@ -122,11 +133,15 @@ class LanguageModel(nn.Module):
         ids = [self._ids(text, special=False).to(device) for text in texts]
         return torch.stack([self._embed(row).mean(dim=0) for row in ids])
 
-    def _prompts(self, video: Tensor, lengths: Tensor, instructions: Sequence[str]) -> list[Tensor]:
+    def _prompts(self, video: VideoTokens, instructions: Sequence[str]) -> list[Tensor]:
         """Lay out everything before the answer: embeddings (L_b, E) of each of B rows."""
-        before = self._embed(self._ids(self.config.before_video, special=True).to(video.device))
+        self._check_width(video)
+        device = video.tokens.device
+        before = self._embed(self._ids(self.config.before_video, special=True).to(device))
         rows = []
-        for tokens, length, text in zip(video, lengths.tolist(), instructions, strict=True):
+        for tokens, length, start_s, text in zip(
+            video.tokens, video.lengths.tolist(), video.start_s.tolist(), instructions, strict=True
+        ):
             after = torch.cat(
                 [
                     self._ids(self.config.after_video, special=True),
@@ -134,9 +149,20 @@ class LanguageModel(nn.Module):
                     self._ids(self.config.before_answer, special=True),
                 ]
             )
-            shown = tokens[:length].to(before.dtype)
-            rows.append(torch.cat([before, shown, self._embed(after.to(video.device))]))
+            shown = self._with_time_marks(tokens[:length].to(before.dtype), start_s[:length])
+            rows.append(torch.cat([before, shown, self._embed(after.to(device))]))
         return rows
+
+    def _with_time_marks(self, tokens: Tensor, start_s: list[float]) -> Tensor:
+        """Put the time before every `time_marks` tokens of one video, (N, E) -> (N + M, E)."""
+        every = self.config.time_marks
+        if every is None or not start_s:
+            return tokens
+        pieces = []
+        for first in range(0, len(start_s), every):
+            mark = self._ids(time_mark(start_s[first]), special=False).to(tokens.device)
+            pieces += [self._embed(mark), tokens[first : first + every]]
+        return torch.cat(pieces)
 
     def _answer_ids(self, answer: str) -> Tensor:
         end = self._ids(self.config.end_of_answer, special=True)
@@ -152,6 +178,13 @@ class LanguageModel(nn.Module):
         embeddings: Tensor = self.causal_lm.get_input_embeddings()(ids)
         return embeddings
 
+    def _check_width(self, video: VideoTokens) -> None:
+        if video.tokens.shape[2] != self.config.dim:
+            raise ValueError(
+                f"video tokens are {video.tokens.shape[2]} wide, the embeddings of "
+                f"{self.config.name} {self.config.dim}; project the tokens first"
+            )
+
     def _check_length(self, length: int) -> None:
         most = self.causal_lm.config.max_position_embeddings
         if length > most:
@@ -159,6 +192,15 @@ class LanguageModel(nn.Module):
                 f"{self.config.name} reads {most} tokens, video, instruction and answer are "
                 f"{length}; use fewer segments or video queries, or a shorter instruction"
             )
+
+
+def time_mark(start_s: float) -> str:
+    """Return the text that tells when the video tokens behind it start.
+
+    >>> time_mark(83.44)
+    '\\n83.4:'
+    """
+    return f"\n{write_time(start_s)}:"
 
 
 def smollm2(config: LanguageConfig = SMOLLM2_135M, *, cache: Path | None = None) -> LanguageModel:

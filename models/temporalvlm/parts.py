@@ -1,7 +1,8 @@
-"""The parts of a TemporalVLM by name: which are trained, and how large each is.
+"""The parts of a video language model by name: which are trained, and how large each is.
 
 The paper freezes the image encoder and the language model; the rest is trained by choice
 (`TemporalVLMConfig.trained`). The language model's own weights and the image encoder never are.
+A part that a system does not have is passed over, so one choice serves all systems.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from torch import nn
 from models.temporalvlm.config import PartName
 
 if TYPE_CHECKING:
-    from models.temporalvlm.model import TemporalVLM
+    from models.temporalvlm.video_language_model import VideoLanguageModel
 
 
-def part_parameters(model: TemporalVLM) -> dict[PartName, list[nn.Parameter]]:
+def part_parameters(model: VideoLanguageModel) -> dict[PartName, list[nn.Parameter]]:
     """Return the parameters of each part that can be trained; none for a part not there."""
     found: dict[PartName, list[nn.Parameter]] = {name: [] for name in get_args(PartName)}
-    for name, module in _modules(model).items():
+    for name, module in model.parts().items():
         found[name] = list(module.parameters())
     if model.language is not None:
         found["lora"] = [p for n, p in model.language.named_parameters() if ".lora_" in n]
     return found
 
 
-def freeze(model: TemporalVLM, trained: Collection[PartName]) -> None:
+def freeze(model: VideoLanguageModel, trained: Collection[PartName]) -> None:
     """Make exactly the parameters of the parts in `trained` trainable."""
     model.requires_grad_(False)
     for name, parameters in part_parameters(model).items():
@@ -35,9 +36,9 @@ def freeze(model: TemporalVLM, trained: Collection[PartName]) -> None:
             parameter.requires_grad_(name in trained)
 
 
-def frozen_modules(model: TemporalVLM, trained: Collection[PartName]) -> list[nn.Module]:
+def frozen_modules(model: VideoLanguageModel, trained: Collection[PartName]) -> list[nn.Module]:
     """Return the modules that stay in evaluation mode while the others train."""
-    frozen = [module for name, module in _modules(model).items() if name not in trained]
+    frozen = [module for name, module in model.parts().items() if name not in trained]
     if model.image_encoder is not None:
         frozen.append(model.image_encoder)
     if model.language is not None and "lora" not in trained:
@@ -45,7 +46,7 @@ def frozen_modules(model: TemporalVLM, trained: Collection[PartName]) -> list[nn
     return frozen
 
 
-def parameter_counts(model: TemporalVLM) -> dict[str, int]:
+def parameter_counts(model: VideoLanguageModel) -> dict[str, int]:
     """Return how many parameters each part has, the two that are never trained included."""
     counts = {
         str(name): sum(p.numel() for p in parameters)
@@ -57,15 +58,3 @@ def parameter_counts(model: TemporalVLM) -> dict[str, int]:
         everything = sum(p.numel() for p in model.language.parameters())
         counts["language_model"] = everything - counts["lora"]
     return counts
-
-
-def _modules(model: TemporalVLM) -> dict[PartName, nn.Module]:
-    modules: dict[PartName, nn.Module | None] = {
-        "image_qformer": model.segment_encoder.image_qformer,
-        "video_qformer": model.segment_encoder.video_qformer,
-        "fusion": model.segment_encoder.fusion,
-        "aggregation": model.aggregation,
-        "projection": model.projection,
-        "step_head": model.step_head,
-    }
-    return {name: module for name, module in modules.items() if module is not None}

@@ -37,16 +37,18 @@ class TimestampTokenizer(Protocol):
 
 
 class DigitTimestamps:
-    """One token for each word of the sentence and for each digit of the time; needs no files."""
+    """One token for each digit of the time and for the words on either side; needs no files.
+
+    The words are the same in every frame, so one token says as much as seven, at half the work.
+    """
 
     vocabulary = 32
-    _words = ("this", "frame", "is", "sampled", "at", "second", ".", "-", *"0123456789")
+    _tokens = ("this frame is sampled at", "second.", ".", "-", *"0123456789")
 
     def __call__(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        ids = {word: position + 1 for position, word in enumerate(self._words)}
-        return _padded(
-            [[ids[word] for word in re.findall(r"[a-z]+|[^ ]", s.lower())] for s in sentences]
-        )
+        ids = {token: position + 1 for position, token in enumerate(self._tokens)}
+        token = "|".join(re.escape(t) for t in self._tokens)
+        return _padded([[ids[found] for found in re.findall(token, s.lower())] for s in sentences])
 
 
 class WordPieceTimestamps:

@@ -44,8 +44,8 @@ class SegmentedVideos:
     def __repr__(self) -> str:
         return f"SegmentedVideos(features={tuple(self.features.shape)})"
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> SegmentedVideos:
-        """Return the same videos on `device`, with features of `dtype`."""
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> SegmentedVideos:
+        """Return the same videos on `device`, with features of `dtype` (as they are)."""
         return SegmentedVideos(
             self.features.to(device, dtype), self.times_s.to(device), self.present.to(device)
         )

@@ -1,0 +1,104 @@
+"""What TemporalVLM and the systems it is compared with share: video tokens -> language model.
+
+A system says how its video tokens are made and from which cut of a video; projection, language
+model, loss, answers and what is trained are the same for all, so that they are compared alike.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from models.temporalvlm.config import PartName, SegmentationConfig
+from models.temporalvlm.image_encoder import FrozenImageEncoder
+from models.temporalvlm.language_model import LanguageModel
+from models.temporalvlm.parts import frozen_modules
+from models.temporalvlm.video import SegmentedVideos
+from models.temporalvlm.video_tokens import VideoTokens
+
+
+class VideoLanguageModel(nn.Module, ABC):
+    """A system that answers about videos cut by `segmentation`, with features `feature_dim` wide.
+
+    A subclass ends its construction with `parts.freeze(self, trained)`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        segmentation: SegmentationConfig,
+        feature_dim: int,
+        dim: int,
+        language: LanguageModel | None,
+        trained: Collection[PartName],
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.segmentation = segmentation
+        self.feature_dim = feature_dim
+        self.trained = frozenset(trained)
+        self.image_encoder: FrozenImageEncoder | None = None
+        self.language = language
+        self.projection = None if language is None else nn.Linear(dim, language.config.dim)
+
+    @abstractmethod
+    def video_tokens(self, videos: SegmentedVideos) -> VideoTokens:
+        """Return the tokens of B videos, `dim` wide, in the order in which they are shown."""
+
+    def parts(self) -> dict[PartName, nn.Module]:
+        """Return the modules that can be trained; the adapters, `lora`, are in `language`."""
+        return {} if self.projection is None else {"projection": self.projection}
+
+    def projected(self, videos: SegmentedVideos) -> VideoTokens:
+        """Return the video tokens as the language model is shown them, as wide as its embeddings.
+
+        Raises `ValueError` without a language model.
+        """
+        if self.projection is None:
+            raise ValueError(f"'{self.name}' was built without a language model")
+        shown = self.video_tokens(videos)
+        return replace(shown, tokens=self.projection(shown.tokens))
+
+    def forward(
+        self, videos: SegmentedVideos, instructions: Sequence[str], answers: Sequence[str]
+    ) -> Tensor:
+        """Return the language model's loss on the answers (what DDP and FSDP call)."""
+        return self._speaker().loss(self.projected(videos), instructions, answers)
+
+    @torch.inference_mode()
+    def answer(
+        self, videos: SegmentedVideos, instructions: Sequence[str], *, max_new_tokens: int = 256
+    ) -> list[str]:
+        """Return what the language model says to each instruction about its video."""
+        shown = self.projected(videos)
+        return self._speaker().answer(shown, instructions, max_new_tokens=max_new_tokens)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode, but leave frozen parts in evaluation (no dropout there)."""
+        super().train(mode)
+        for module in frozen_modules(self, self.trained):
+            module.train(False)
+        return self
+
+    def _speaker(self) -> LanguageModel:
+        if self.language is None:
+            raise ValueError(f"'{self.name}' was built without a language model")
+        return self.language
+
+    def _check(self, videos: SegmentedVideos) -> None:
+        """Raise `ValueError` for videos that were not cut for this model."""
+        width, frames = videos.features.shape[-1], videos.present.shape[2]
+        if width != self.feature_dim or frames != self.segmentation.frames:
+            raise ValueError(
+                f"segments of {frames} frames with features {width} wide; the model "
+                f"'{self.name}' reads {self.segmentation.frames} frames, {self.feature_dim} wide: "
+                "cut videos by its segmentation"
+            )
+        if not videos.present.any(dim=2).any(dim=1).all():
+            raise ValueError("a video of the batch has no frame that is present")
