@@ -15,14 +15,24 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from industryasm.fault import UserFault
+
 if TYPE_CHECKING:
     from edge.evaluation import Evaluation
     from industryasm.recording import SplitName
     from models.metrics import DeviationScore, SegmentationScore
 
 evaluate = typer.Typer(
-    help="Judge models and data sets on recordings whose truth is known.", no_args_is_help=True
+    help="Judge models and data sets on recordings whose truth is known.",
+    invoke_without_command=True,
 )
+
+
+class TablePart(StrEnum):
+    """The parts of the comparison, as a choice on the command line."""
+
+    frames = "frames"
+    language = "language"
 
 
 class SplitChoice(StrEnum):
@@ -31,6 +41,56 @@ class SplitChoice(StrEnum):
     train = "train"
     validation = "validation"
     test = "test"
+
+
+@evaluate.callback()
+def comparison(
+    context: typer.Context,
+    table: Annotated[
+        bool, typer.Option("--table", help="Train and compare TemporalVLM and other systems.")
+    ] = False,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Data set of the table; may be repeated.")
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for the trainings; goes on with what is there.")
+    ] = None,
+    part: Annotated[
+        list[TablePart] | None, typer.Option(help="Which tables [both]; may be repeated.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="Trainings of each row.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 800,
+    answer_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of each training to answer questions.")
+    ] = 400,
+    processes: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 2,
+) -> None:
+    """Judge models and data sets on recordings whose truth is known."""
+    if context.invoked_subcommand is not None:
+        if table:
+            raise UserFault(f"--table and {context.invoked_subcommand}: call one after the other")
+        return
+    if not table:
+        typer.echo(context.get_help())
+        return
+    if not data or work is None:
+        raise UserFault("--table needs --data DIR (may be repeated) and --work DIR")
+    from edge.frame_table import frame_table, frame_table_rows
+    from edge.language_table import language_table, language_table_rows
+
+    parts = part or list(TablePart)
+    for folder in (given.resolve() for given in data):  # `.` has no name
+        if TablePart.frames in parts:
+            frames = frame_table(folder, work=work, seeds=seeds, steps=steps, processes=processes)
+            head = f"{folder.name}: frame-wise, {seeds} seeds, {steps} steps\n"
+            typer.echo("\n".join([head, *frame_table_rows(frames), ""]))
+        if TablePart.language in parts:
+            both = (steps, answer_steps)
+            answers = language_table(
+                folder, work=work, seeds=seeds, steps=both, processes=processes
+            )
+            head = f"{folder.name}: answers, {seeds} seeds, {steps} and {answer_steps} steps\n"
+            typer.echo("\n".join([head, *language_table_rows(answers), ""]))
 
 
 @evaluate.command()

@@ -163,7 +163,7 @@ def language(
         return value
 
     def score() -> float:
-        return -len(model.answer(videos_of(0, device), ["When?"], max_new_tokens=3)[0])
+        return -len(model.answer(videos_of(0, device), ["When?"], max_new_tokens=3)[0].text)
 
     run_loop(model, loss, config, folder, about={}, validate=score)
 

@@ -35,6 +35,7 @@ from transformers import (
 
 from industryasm.fault import UserFault
 from models.language.timestamps import write_time
+from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import SMOLLM2_135M, LanguageConfig
 from models.temporalvlm.video_tokens import VideoTokens
 
@@ -99,7 +100,7 @@ class LanguageModel(nn.Module):
     @torch.inference_mode()
     def answer(
         self, video: VideoTokens, instructions: Sequence[str], *, max_new_tokens: int
-    ) -> list[str]:
+    ) -> list[Answer]:
         """Return greedily decoded answers; the same input gives the same answer."""
         if self.training:
             raise ValueError("call eval() first: dropout would make each answer another one")
@@ -122,7 +123,8 @@ class LanguageModel(nn.Module):
             generation_config=greedy,
         )
         texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        ended = (new == end).any(dim=1).tolist()
+        return [Answer(text.strip(), done) for text, done in zip(texts, ended, strict=True)]
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:

@@ -15,6 +15,7 @@ from models.distributed import device_of
 from models.language.examples import Example, language_examples
 from models.language.instructions import LANGUAGE_TASKS
 from models.language.recording_crop import crop_recording
+from models.temporalvlm.answer import Answer
 from models.temporalvlm.video import collate, segment_video
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
@@ -63,7 +64,7 @@ def answer_examples(
     videos: Mapping[str, LabelledVideo],
     *,
     max_new_tokens: int,
-) -> list[str]:
+) -> list[Answer]:
     """Answer questions, one batch, each about the whole of its recording."""
     cut = [
         segment_video(video.features, video.times_s, model.segmentation, name=video.name)[0]

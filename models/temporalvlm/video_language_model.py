@@ -14,6 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import PartName, SegmentationConfig
 from models.temporalvlm.image_encoder import FrozenImageEncoder
 from models.temporalvlm.language_model import LanguageModel
@@ -74,7 +75,7 @@ class VideoLanguageModel(nn.Module, ABC):
     @torch.inference_mode()
     def answer(
         self, videos: SegmentedVideos, instructions: Sequence[str], *, max_new_tokens: int = 256
-    ) -> list[str]:
+    ) -> list[Answer]:
         """Return what the language model says to each instruction about its video."""
         shown = self.projected(videos)
         return self._speaker().answer(shown, instructions, max_new_tokens=max_new_tokens)

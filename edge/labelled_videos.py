@@ -1,0 +1,161 @@
+"""The recordings of a data set as what the comparisons are trained on and judged by.
+
+Features are scaled by the mean and spread of the training split, as the probes' are: published
+features come in any scale, and a bias that all frames share hides what tells them apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edge.features import FeatureStore, open_store, published_features
+from industryasm.fault import UserFault
+from industryasm.recording import DataSet, Recording, SplitName
+from industryasm.segment import frame_labels
+from industryasm.vocabulary import BACKGROUND, Task
+from models.language.step_phrases import StepPhrases
+from models.temporalvlm.video_crops import LabelledVideo
+
+BACKGROUND_PHRASE = "nothing of the task"
+SMALLEST_SPREAD = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSplits:
+    """A data set's three splits and its tasks, by name; features scaled alike.
+
+    `sha256` is of all that trainings and judgements depend on.
+    """
+
+    name: str
+    tasks: dict[str, Task]
+    videos: dict[SplitName, list[LabelledVideo]]
+    recordings: dict[str, Recording]
+    rate_hz: float
+    sha256: str
+
+    def label_names(self, task: str) -> tuple[str, ...]:
+        """Return the labels of a task by index, told apart from other tasks' but for background."""
+        return tuple(
+            label if label == BACKGROUND else f"{task}: {label}"
+            for label in self.tasks[task].labels()
+        )
+
+    def phrases(self, task: str) -> list[str]:
+        """Return what the labels of a task mean, in words."""
+        phrases = StepPhrases.of(self.tasks[task])
+        return [
+            BACKGROUND_PHRASE if label == BACKGROUND else phrases.phrase(label)
+            for label in self.tasks[task].labels()
+        ]
+
+
+def labelled_splits(data: DataSet) -> LabelledSplits:
+    """Read a data set with its features.
+
+    Raises `UserFault` for a split without recordings, a task with none in the split train, features
+    of several widths, and those that go on after their recording's end.
+    """
+    tasks: dict[str, Task] = {}
+    store = _store(data)
+    videos: dict[SplitName, list[LabelledVideo]] = {}
+    splits: tuple[SplitName, ...] = ("train", "validation", "test")
+    for split in splits:
+        videos[split] = []
+        for recording in data.split(split):
+            task = tasks.setdefault(recording.task, data.task(recording.task))
+            videos[split].append(_labelled(store, recording, task))
+        if not videos[split]:
+            raise UserFault(f"{data.folder}: no recording is in the split {split}")
+    _check_alike(data, videos)
+    everything = {recording.id: recording for recording in data.recordings()}
+    return LabelledSplits(
+        name=data.index.name,
+        tasks=tasks,
+        videos=_scaled(videos),
+        recordings=everything,
+        rate_hz=store.rate_hz,
+        sha256=_sha256(tasks, videos, everything),
+    )
+
+
+def _store(data: DataSet) -> FeatureStore:
+    for recording in data.split("train"):
+        if recording.video is not None:
+            return open_store(data)
+        if rate_hz := published_features(data, recording).rate_hz:  # one frame has none
+            return open_store(data, rate_hz)
+    raise UserFault(f"{data.folder}: no recording of two frames or more is in the split train")
+
+
+def _labelled(store: FeatureStore, recording: Recording, task: Task) -> LabelledVideo:
+    features = store.of(recording)
+    index = {label: i for i, label in enumerate(task.labels())}
+    names = frame_labels(recording.spans(), features.times_s.tolist())
+    if unknown := sorted(set(names) - set(index)):
+        raise UserFault(f"{recording.id}: label {unknown[0]!r} is not in task {task.id!r}")
+    last_s = float(features.times_s[-1])
+    if last_s > recording.duration_s:
+        raise UserFault(
+            f"recording {recording.id!r} has features up to {last_s:g} s and ends "
+            f"at {recording.duration_s:g} s; import it again"
+        )
+    labels = np.array([index[name] for name in names], np.int64)
+    return LabelledVideo(recording.id, task.id, features.features, features.times_s, labels)
+
+
+def _check_alike(data: DataSet, videos: Mapping[SplitName, Sequence[LabelledVideo]]) -> None:
+    first = videos["train"][0]
+    trained = {video.task for video in videos["train"]}
+    for split, some in videos.items():
+        for video in some:
+            if video.features.shape[1] != first.features.shape[1]:
+                raise UserFault(
+                    f"{data.folder}: recording {video.name!r} has features of "
+                    f"{video.features.shape[1]} numbers, {first.name!r} of "
+                    f"{first.features.shape[1]}; give all of them the same"
+                )
+            if video.task not in trained:
+                raise UserFault(
+                    f"{data.folder}: task {video.task!r} is in the split {split} and not in train; "
+                    "put some of its recordings there, or leave it out"
+                )
+
+
+def _sha256(
+    tasks: Mapping[str, Task],
+    videos: Mapping[SplitName, Sequence[LabelledVideo]],
+    recordings: Mapping[str, Recording],
+) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tasks):
+        texts = {step.id: step.text for step in tasks[name].steps}
+        digest.update(json.dumps([name, tasks[name].labels(), texts]).encode())
+    for split, some in videos.items():
+        for video in some:
+            of = recordings[video.name]
+            spans = [[span.label, span.start_s, span.end_s] for span in of.segments]
+            about = [split, video.name, video.task, of.duration_s, spans, video.features.shape]
+            digest.update(json.dumps(about).encode())
+            digest.update(video.features.tobytes())
+            digest.update(video.times_s.tobytes())
+    return digest.hexdigest()
+
+
+def _scaled(videos: dict[SplitName, list[LabelledVideo]]) -> dict[SplitName, list[LabelledVideo]]:
+    known = np.concatenate([video.features for video in videos["train"]])
+    mean, spread = known.mean(axis=0), known.std(axis=0)
+    spread = spread + SMALLEST_SPREAD * float(known.std())
+
+    def scaled(some: Sequence[LabelledVideo]) -> list[LabelledVideo]:
+        return [
+            replace(video, features=((video.features - mean) / spread).astype(np.float32))
+            for video in some
+        ]
+
+    return {split: scaled(some) for split, some in videos.items()}
