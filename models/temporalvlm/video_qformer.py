@@ -37,6 +37,23 @@ def windows_used(present: Tensor, window: int, overlap: int) -> Tensor:
     return (lengths > 0) & ((starts == 0) | (starts + overlap < lengths))
 
 
+def new_qformer(config: QFormerConfig, *, dim: int, reads: int) -> Blip2QFormerModel:
+    """Build BLIP-2's Q-Former: `dim` wide, of new weights, for what is `reads` wide."""
+    return Blip2QFormerModel(
+        Blip2QFormerConfig(
+            hidden_size=dim,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            intermediate_size=config.mlp_dim,
+            hidden_dropout_prob=config.dropout,
+            attention_probs_dropout_prob=config.dropout,
+            initializer_range=initial_spread(dim),
+            cross_attention_frequency=config.cross_attention_every,
+            encoder_hidden_size=reads,
+        )
+    )
+
+
 class SlidingVideoQFormer(nn.Module):
     """Learned queries that read the frames of one window, told their place in the segment."""
 
@@ -49,19 +66,7 @@ class SlidingVideoQFormer(nn.Module):
         self.position = nn.Embedding(frames, dim)
         nn.init.normal_(self.position.weight, std=0.02)
         self.queries = nn.Parameter(0.02 * torch.randn(1, config.queries, dim))
-        self.qformer = Blip2QFormerModel(
-            Blip2QFormerConfig(
-                hidden_size=dim,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                intermediate_size=config.mlp_dim,
-                hidden_dropout_prob=config.dropout,
-                attention_probs_dropout_prob=config.dropout,
-                initializer_range=initial_spread(dim),
-                cross_attention_frequency=config.cross_attention_every,
-                encoder_hidden_size=dim,
-            )
-        )
+        self.qformer = new_qformer(config, dim=dim, reads=dim)
 
     def place(self, frames: Tensor) -> Tensor:
         """Add to frames (S, T, Q, D) the embedding of their place in the segment."""

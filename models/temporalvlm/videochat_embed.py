@@ -22,13 +22,13 @@ from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
-from transformers import Blip2QFormerConfig, Blip2QFormerModel
 
-from models.temporalvlm.config import PartName, QFormerConfig, SegmentationConfig, initial_spread
+from models.temporalvlm.config import PartName, QFormerConfig, SegmentationConfig
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.parts import freeze
 from models.temporalvlm.video import SegmentedVideos
 from models.temporalvlm.video_language_model import VideoLanguageModel
+from models.temporalvlm.video_qformer import new_qformer
 from models.temporalvlm.video_tokens import VideoTokens, packed, seen_stretch
 
 
@@ -39,19 +39,7 @@ class ImageQFormer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(feature_dim)  # ready features come in any scale
         self.queries = nn.Parameter(0.02 * torch.randn(1, config.queries, dim))
-        self.qformer = Blip2QFormerModel(
-            Blip2QFormerConfig(
-                hidden_size=dim,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                intermediate_size=config.mlp_dim,
-                hidden_dropout_prob=config.dropout,
-                attention_probs_dropout_prob=config.dropout,
-                initializer_range=initial_spread(dim),
-                cross_attention_frequency=config.cross_attention_every,
-                encoder_hidden_size=feature_dim,
-            )
-        )
+        self.qformer = new_qformer(config, dim=dim, reads=feature_dim)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map frames (N, P, feature_dim) to (N, Q, dim)."""
