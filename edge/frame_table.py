@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from edge.frame_judgement import FrameJudgement, judge_frames
 from edge.frame_yardsticks import yardsticks
 from edge.labelled_videos import LabelledSplits, labelled_splits
+from edge.table_cell import mean_and_spread
 from edge.training_processes import side_by_side
 from edge.work_folder import claim, write_json
 from industryasm.recording import DataSet
@@ -100,21 +100,17 @@ def frame_table_rows(found: Mapping[str, list[FrameJudgement]]) -> list[str]:
     for name, judgements in found.items():
         decoded = [judgement.decoded.ignored for judgement in judgements]
         cells = [
-            _mean([getattr(score, field) for score in decoded])
+            mean_and_spread([getattr(score, field) for score in decoded])
             for field in ("accuracy", "edit", "f1_10", "f1_25", "f1_50")
         ]
-        cells.append(_mean([judgement.decoded.counted.f1_50 for judgement in judgements]))
+        cells.append(mean_and_spread([judgement.decoded.counted.f1_50 for judgement in judgements]))
         best = [judgement.best_labels.ignored for judgement in judgements]
-        cells += [_mean([s.accuracy for s in best]), _mean([s.f1_50 for s in best])]
+        cells += [
+            mean_and_spread([s.accuracy for s in best]),
+            mean_and_spread([s.f1_50 for s in best]),
+        ]
         rows.append(f"| {name} | " + " | ".join(cells) + " |")
     return rows
-
-
-def _mean(values: list[float]) -> str:
-    mean = statistics.fmean(values)
-    if len(values) == 1:
-        return f"{mean:.1f}"
-    return f"{mean:.1f} ±{statistics.stdev(values):.1f}"
 
 
 def _prepare_texts(splits: LabelledSplits, folder: Path) -> None:

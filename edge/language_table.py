@@ -8,7 +8,6 @@ Trainings and answers lie in the work folder; a comparison that was stopped goes
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from edge.labelled_videos import LabelledSplits, labelled_splits
 from edge.language_answers import answers_to
 from edge.language_questions import judge_answers, questions
 from edge.language_yardsticks import language_yardsticks
+from edge.table_cell import mean_and_spread
 from edge.training_processes import side_by_side
 from edge.work_folder import claim, write_json
 from industryasm.recording import DataSet
@@ -187,8 +187,11 @@ def language_table_rows(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
     names = [name for name, _, _ in COLUMNS]
     rows = ["| | " + " | ".join(names) + " | unread lines |", "|---" * (len(names) + 2) + "|"]
     for row, scores in found.items():
-        cells = [_mean([_figure(one, task, field) for one in scores]) for _, task, field in COLUMNS]
-        cells.append(_mean([_unread(one) for one in scores]))
+        cells = [
+            mean_and_spread([_figure(one, task, field) for one in scores])
+            for _, task, field in COLUMNS
+        ]
+        cells.append(mean_and_spread([_unread(one) for one in scores]))
         rows.append(f"| {row} | " + " | ".join(cells) + " |")
     return rows
 
@@ -203,8 +206,3 @@ def _unread(scores: Mapping[str, Any]) -> float:
     num_lines: int = sum(count["num_lines"] for count in counts)
     num_unread: int = sum(count["num_unread_lines"] for count in counts)
     return 100 * num_unread / max(num_lines, 1)
-
-
-def _mean(values: list[float]) -> str:
-    mean = statistics.fmean(values)
-    return f"{mean:.1f}" if len(values) == 1 else f"{mean:.1f} ±{statistics.stdev(values):.1f}"
