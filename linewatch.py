@@ -12,7 +12,7 @@ import typer
 
 from dashboard import cli as dashboard_cli
 from edge import cli as edge_cli
-from edge import evaluate_cli, learning
+from edge import ask, evaluate_cli, learning
 from industryasm import cli as industryasm_cli
 from industryasm.fault import UserFault
 
@@ -37,6 +37,8 @@ app.command()(learning.train)
 app.command()(learning.export)
 app.command()(evaluate_cli.predict)
 app.add_typer(evaluate_cli.evaluate, name="evaluate")
+app.command()(ask.train_answers)
+app.command()(ask.ask)
 
 
 @app.command()

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge.features import FeatureStore, open_store, published_features
+from edge.features import FeatureStore, NoPictures, open_store, published_features
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet, Recording, SplitName
 from industryasm.segment import frame_labels
 from industryasm.vocabulary import BACKGROUND, Task
+from models.card import ENCODER
 from models.language.step_phrases import StepPhrases
 from models.temporalvlm.video_crops import LabelledVideo
 
@@ -26,10 +27,29 @@ SMALLEST_SPREAD = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledSplits:
-    """A data set's three splits and its tasks, by name; features scaled alike.
+class FeatureScale:
+    """Mean and spread (D,) by which features are scaled."""
 
-    `sha256` is of all that trainings and judgements depend on.
+    mean: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> FeatureScale:
+        """Measure features (N, D); what hardly varies is not blown up."""
+        spread = features.std(axis=0) + SMALLEST_SPREAD * float(features.std())
+        return cls(features.mean(axis=0), spread)
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """Return features float32 (N, D), scaled."""
+        return ((features - self.mean) / self.spread).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSplits:
+    """A data set's three splits and its tasks, by name; features scaled alike, by `scale`.
+
+    `encoder` made the features; None for published ones. `sha256` is of all that trainings and
+    judgements depend on.
     """
 
     name: str
@@ -37,6 +57,8 @@ class LabelledSplits:
     videos: dict[SplitName, list[LabelledVideo]]
     recordings: dict[str, Recording]
     rate_hz: float
+    scale: FeatureScale
+    encoder: str | None
     sha256: str
 
     def label_names(self, task: str) -> tuple[str, ...]:
@@ -74,12 +96,15 @@ def labelled_splits(data: DataSet) -> LabelledSplits:
             raise UserFault(f"{data.folder}: no recording is in the split {split}")
     _check_alike(data, videos)
     everything = {recording.id: recording for recording in data.recordings()}
+    scale = FeatureScale.of(np.concatenate([video.features for video in videos["train"]]))
     return LabelledSplits(
         name=data.index.name,
         tasks=tasks,
-        videos=_scaled(videos),
+        videos={split: _scaled(some, scale) for split, some in videos.items()},
         recordings=everything,
         rate_hz=store.rate_hz,
+        scale=scale,
+        encoder=None if isinstance(store.encoder, NoPictures) else ENCODER,
         sha256=_sha256(tasks, videos, everything),
     )
 
@@ -147,15 +172,5 @@ def _sha256(
     return digest.hexdigest()
 
 
-def _scaled(videos: dict[SplitName, list[LabelledVideo]]) -> dict[SplitName, list[LabelledVideo]]:
-    known = np.concatenate([video.features for video in videos["train"]])
-    mean, spread = known.mean(axis=0), known.std(axis=0)
-    spread = spread + SMALLEST_SPREAD * float(known.std())
-
-    def scaled(some: Sequence[LabelledVideo]) -> list[LabelledVideo]:
-        return [
-            replace(video, features=((video.features - mean) / spread).astype(np.float32))
-            for video in some
-        ]
-
-    return {split: scaled(some) for split, some in videos.items()}
+def _scaled(videos: Sequence[LabelledVideo], scale: FeatureScale) -> list[LabelledVideo]:
+    return [replace(video, features=scale.apply(video.features)) for video in videos]

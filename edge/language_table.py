@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
-from edge.labelled_videos import LabelledSplits, labelled_splits
+from edge.answer_training import TIME_MARKS, AnswerTraining, train_answers
+from edge.labelled_videos import labelled_splits
 from edge.language_answers import answers_to
 from edge.language_questions import judge_answers, questions
 from edge.language_yardsticks import language_yardsticks
@@ -22,16 +23,13 @@ from edge.training_processes import side_by_side
 from edge.work_folder import claim, write_json
 from industryasm.recording import DataSet
 from industryasm.repairs import Repairs
-from models.language.examples import Example
+from models.temporalvlm.config import SystemName
 
-if TYPE_CHECKING:
-    from models.temporalvlm.video_language_model import VideoLanguageModel
-
-MARKED_ROW = "temporalvlm, times as text"
-TIME_MARKS = 8
-"""Video tokens between two times that are written as text: those of a window."""
-
-VALIDATION_EXAMPLES = 16
+ROWS: dict[str, tuple[SystemName, int | None]] = {
+    **{name: (name, None) for name in get_args(SystemName)},
+    "temporalvlm, times as text": ("temporalvlm", TIME_MARKS),
+}
+"""What each row trains: a system, and how many tokens it shows between written times."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,11 @@ class LanguageJob:
         steps = "-".join(map(str, self.steps))
         return self.work / self.data.name / "language" / name / f"{steps}-steps-seed-{self.seed}"
 
-
-def language_rows() -> tuple[str, ...]:
-    """Return the names of the compared systems."""
-    from models.temporalvlm.systems import SystemName
-
-    return (*get_args(SystemName), MARKED_ROW)
+    @property
+    def training(self) -> AnswerTraining:
+        """What is trained for this row."""
+        system, time_marks = ROWS[self.row]
+        return AnswerTraining(system, time_marks, self.steps, self.seed)
 
 
 def language_table(
@@ -69,11 +66,7 @@ def language_table(
     splits = labelled_splits(DataSet(data))
     claim(work / data.name, splits)
     found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits)}
-    jobs = [
-        LanguageJob(data, row, seed, steps, work)
-        for seed in range(seeds)
-        for row in language_rows()
-    ]
+    jobs = [LanguageJob(data, row, seed, steps, work) for seed in range(seeds) for row in ROWS]
     for job, scores in side_by_side(run_language_job, jobs, processes=processes):
         found.setdefault(job.row, []).append(scores)
     return found
@@ -89,79 +82,12 @@ def run_language_job(job: LanguageJob) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     splits = labelled_splits(DataSet(job.data))
-    model = _trained(job, splits)
+    model = train_answers(job.training, splits, job.folder, cache=job.work / "smollm2")
     asked = questions(splits, "test", Repairs())
     answers = answers_to(model, asked, splits, job.folder / "answers.jsonl")
     scores = judge_answers(asked, answers, splits).as_dict()
     write_json(path, scores)
     return scores
-
-
-def _trained(job: LanguageJob, splits: LabelledSplits) -> VideoLanguageModel:
-    """Train a system in two stages, or read it where it is trained."""
-    from models.temporalvlm.alignment import AlignmentDraws, AlignmentLoss
-    from models.temporalvlm.language_training import LanguageDraws, mean_loss
-    from models.temporalvlm.parts import freeze
-    from models.temporalvlm.video_crops import VideoCrops
-    from models.training_loop import LoopConfig, run_loop
-
-    model = _new(job, splits)
-    assert model.language is not None
-    texts = {task: model.language.embed_texts(splits.phrases(task)) for task in splits.tasks}
-    crops = VideoCrops(splits.videos["train"], seed=job.seed)
-    about = {"system": job.row, "data": splits.name, "recordings": len(crops.videos)}
-    first, second = (
-        LoopConfig(steps=steps, learning_rate=1e-3, check_every=max(1, steps // 8), seed=job.seed)
-        for steps in job.steps
-    )
-    trained = model.trained
-    freeze(model, trained - {"lora"})
-    run_loop(
-        AlignmentLoss(model, texts),
-        AlignmentDraws(crops, model).loss,
-        first,
-        job.folder / "alignment",
-        about={"stage": "alignment", **about},
-    )
-    freeze(model, trained)
-    known = {video.name: video for video in splits.videos["validation"]}
-    judged = sorted(questions(splits, "validation", Repairs()), key=_mixed)[:VALIDATION_EXAMPLES]
-    run_loop(
-        model,
-        LanguageDraws(crops, splits.recordings, splits.tasks, model).loss,
-        second,
-        job.folder / "answers",
-        about={"stage": "answers", **about},
-        validate=lambda: -mean_loss(model, judged, known),
-    )
-    return model
-
-
-def _mixed(example: Example) -> int:
-    from models.training_loop import seed_of
-
-    return seed_of(example.recording_id, example.instruction)
-
-
-def _new(job: LanguageJob, splits: LabelledSplits) -> VideoLanguageModel:
-    import torch
-
-    from models.temporalvlm.config import SMALL, SMOLLM2_135M
-    from models.temporalvlm.language_model import smollm2
-    from models.temporalvlm.systems import SystemName, build_system
-    from models.training_loop import seed_of
-
-    torch.manual_seed(seed_of("weights", job.seed))
-    marks = TIME_MARKS if job.row == MARKED_ROW else None
-    config = SMOLLM2_135M.model_copy(update={"time_marks": marks})
-    name: SystemName = next(name for name in get_args(SystemName) if name == job.row.split(",")[0])
-    first = splits.videos["train"][0]
-    return build_system(
-        name,
-        feature_dim=first.features.shape[1],
-        frames=SMALL.segmentation.segments * SMALL.segmentation.frames,
-        language=smollm2(config, cache=job.work / "smollm2"),
-    )
 
 
 COLUMNS = (

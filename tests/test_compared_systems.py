@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from models.temporalvlm.config import SMALL, QFormerConfig, StepHeadConfig, TemporalVLMConfig
+from models.temporalvlm.config import (
+    SMALL,
+    QFormerConfig,
+    StepHeadConfig,
+    SystemName,
+    TemporalVLMConfig,
+)
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.longvlm import merged, merged_groups, rounds
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.parts import parameter_counts, part_parameters
-from models.temporalvlm.systems import SystemName, build_system
+from models.temporalvlm.systems import build_system
 from models.temporalvlm.video import SegmentedVideos, collate, segment_video
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.video_tokens import VideoTokens, window_stretches

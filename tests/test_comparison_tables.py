@@ -20,19 +20,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from edge import answer_training, language_answers
 from edge import frame_table as frame_comparison
-from edge import language_answers
-from edge import language_table as language_comparison
+from edge.answer_training import AnswerTraining
 from edge.frame_judgement import SWITCH_PENALTIES, FrameJudgement, judge_frames
 from edge.frame_table import FrameJob, frame_table_rows, run_job
 from edge.frame_yardsticks import yardsticks
-from edge.labelled_videos import LabelledSplits, labelled_splits
+from edge.labelled_videos import FeatureScale, LabelledSplits, labelled_splits
 from edge.language_questions import QUERIES, questions
 from edge.language_table import (
     COLUMNS,
-    MARKED_ROW,
+    ROWS,
     LanguageJob,
-    language_rows,
     language_table_rows,
     run_language_job,
 )
@@ -406,7 +405,16 @@ def one_task(lengths: dict[SplitName, int]) -> LabelledSplits:
         labels = 1 + np.arange(120) // length % 2
         rows = np.zeros((120, 1), np.float32)
         videos[split] = [LabelledVideo(split, "toy-car", rows, np.arange(120) * 1.0, labels)]
-    return LabelledSplits("made up", {"toy-car": task("toy-car")}, videos, {}, 1.0, sha256="")
+    return LabelledSplits(
+        name="made up",
+        tasks={"toy-car": task("toy-car")},
+        videos=videos,
+        recordings={},
+        rate_hz=1.0,
+        scale=FeatureScale(np.zeros(1), np.ones(1)),
+        encoder=None,
+        sha256="",
+    )
 
 
 def flickering(video: LabelledVideo) -> np.ndarray:
@@ -483,13 +491,15 @@ def test_several_seeds_are_told_as_mean_and_spread() -> None:
 # --- the language table
 
 
-def tiny_system(job: LanguageJob, splits: LabelledSplits) -> VideoLanguageModel:
-    torch.manual_seed(job.seed)
-    marks = 4 if job.row == MARKED_ROW else None
+def tiny_system(
+    training: AnswerTraining, *, feature_dim: int, cache: Path | None = None
+) -> VideoLanguageModel:
+    torch.manual_seed(training.seed)
+    marks = None if training.time_marks is None else 4
     language = LANGUAGE.model_copy(update={"time_marks": marks})
     return build_system(
-        job.row.split(",")[0],  # type: ignore[arg-type]
-        feature_dim=splits.videos["train"][0].features.shape[1],
+        training.system,
+        feature_dim=feature_dim,
         frames=24,
         tokens=12,
         language=LanguageModel(language, tiny_llama(4096), byte_tokenizer()),
@@ -499,11 +509,11 @@ def tiny_system(job: LanguageJob, splits: LabelledSplits) -> VideoLanguageModel:
 
 @pytest.fixture
 def small_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(language_comparison, "_new", tiny_system)
+    monkeypatch.setattr(answer_training, "new_model", tiny_system)
     monkeypatch.setattr(language_answers, "ANSWERS_AT_ONCE", 3)
     few = dict.fromkeys(language_answers.LONGEST_ANSWER, 3) | {"segmentation": 6}
     monkeypatch.setattr(language_answers, "LONGEST_ANSWER", few)
-    monkeypatch.setattr(language_comparison, "VALIDATION_EXAMPLES", 2)
+    monkeypatch.setattr(answer_training, "VALIDATION_EXAMPLES", 2)
 
 
 def job_of(data: Path, work: Path, row: str = "temporalvlm") -> LanguageJob:
@@ -574,7 +584,7 @@ def test_answers_to_other_questions_are_not_taken(
         else json.dumps(row | {"text": "1", "is_finished": True} | spoiled)
     )
     path.write_text(f"{first}\n" * 3)
-    model = tiny_system(job_of(toys, tmp_path), splits).eval()
+    model = tiny_system(job_of(toys, tmp_path).training, feature_dim=WIDTH).eval()
     with pytest.raises(WorkFolderError, match=says) as raised:
         language_answers.answers_to(model, asked, splits, path)
     assert str(path) in str(raised.value)
@@ -589,7 +599,7 @@ def test_every_row_of_the_language_table_is_trained_asked_and_told(
     splits = labelled_splits(DataSet(toys))
     found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits)}
     assert list(found) == ["the truth", "blind prior", "linear probe, mean of ±1 s, its segments"]
-    for row in language_rows():
+    for row in ROWS:
         found[row] = [run_language_job(job_of(toys, tmp_path, row))]
     assert list(found)[3:] == [
         "temporalvlm",

@@ -25,9 +25,10 @@ from models.language.instructions import LANGUAGE_TASKS
 from models.language.recording_crop import crop_recording
 from models.language.step_phrases import StepPhrases
 from models.temporalvlm.alignment import AlignmentDraws, AlignmentLoss, token_shares
+from models.temporalvlm.config import SystemName
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.language_training import LanguageDraws, answer_examples, mean_loss
-from models.temporalvlm.systems import SystemName, build_system
+from models.temporalvlm.systems import build_system
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.video_tokens import VideoTokens

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 AggregationName = Literal["none", "average", "linear", "lstm", "bilstm", "transformer", "mingru"]
 SegmentationName = Literal["uniform", "adaptive"]
+SystemName = Literal["temporalvlm", "timechat", "longvlm", "videochat-embed"]
 PartName = Literal[
     "image_qformer", "video_qformer", "fusion", "aggregation", "projection", "step_head", "lora"
 ]

@@ -17,13 +17,14 @@ docs/temporalvlm.md tells what is known of each and what is our choice.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal, get_args
+from typing import get_args
 
 from models.temporalvlm.config import (
     SMALL,
     PartName,
     SegmentationConfig,
     StepHeadConfig,
+    SystemName,
     TemporalVLMConfig,
 )
 from models.temporalvlm.language_model import LanguageModel
@@ -33,7 +34,6 @@ from models.temporalvlm.timestamps import DigitTimestamps
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.videochat_embed import VideoChatEmbed
 
-SystemName = Literal["temporalvlm", "timechat", "longvlm", "videochat-embed"]
 TEMPORALVLM_SEGMENTS = 6
 LONGVLM_SEGMENTS = 12
 

@@ -1,0 +1,192 @@
+"""`linewatch train-answers` and `ask`, with a language model of a test's size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from edge import answer_training, language_answers
+from edge.answer_model import CARD, SCALE, WEIGHTS, AnswerModelError, load_answer_model, read_card
+from edge.ask import Asked
+from industryasm.fault import UserFault
+from industryasm.recording import DataSet
+from linewatch import app
+from models.language.instructions import LANGUAGE_TASKS
+from models.temporalvlm.answer import Answer
+from models.temporalvlm.video_language_model import VideoLanguageModel
+from tests.test_comparison_tables import WIDTH, tiny_system, write_toys
+
+pytestmark = pytest.mark.timeout(600)
+
+RECORDING = "toy-car-test-50"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_training, "new_model", tiny_system)
+    monkeypatch.setattr("edge.answer_model.new_model", tiny_system)
+    monkeypatch.setattr(answer_training, "VALIDATION_EXAMPLES", 2)
+    few = dict.fromkeys(language_answers.LONGEST_ANSWER, 6)
+    monkeypatch.setattr("edge.answer_model.LONGEST_ANSWER", few)
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toys(tmp_path_factory.mktemp("toys"))
+
+
+@pytest.fixture
+def model(toys: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    done = run("train-answers", "--data", toys, "--out", folder, "--steps", 2, "--answer-steps", 2)
+    assert "toys: 4 recordings, toy-car, toy-train" in done
+    return folder
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return str(result.output)
+
+
+def says(monkeypatch: pytest.MonkeyPatch, text: str, *, is_finished: bool = True) -> list[str]:
+    """Let every model say `text`; return the list of what it will have been asked."""
+    asked: list[str] = []
+
+    def answer(
+        self: VideoLanguageModel, videos: object, instructions: list[str], *, max_new_tokens: int
+    ) -> list[Answer]:
+        asked.extend(instructions)
+        return [Answer(text, is_finished)]
+
+    monkeypatch.setattr(VideoLanguageModel, "answer", answer)
+    return asked
+
+
+def test_every_task_that_is_trained_can_be_asked() -> None:
+    assert {asked.task for asked in Asked} == set(LANGUAGE_TASKS)
+
+
+def test_a_model_answers_the_same_twice_and_is_what_was_trained(toys: Path, model: Path) -> None:
+    first = run("ask", model, RECORDING, "--data", toys, "--json")
+    assert run("ask", model, RECORDING, "--data", toys, "--json") == first
+    card = read_card(model)
+    assert (card.system, card.feature_dim, card.rate_hz) == ("temporalvlm", WIDTH, 2.0)
+    assert card.encoder is None, "published features come from no encoder"
+    again = run("train-answers", "--data", toys, "--out", model, "--steps", 2, "--answer-steps", 2)
+    assert "temporalvlm, times as text" in again
+    assert read_card(model) == card, "a finished training is read, not done again"
+
+
+def test_what_is_read_and_what_is_not_are_both_told(
+    toys: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = says(
+        monkeypatch, "1.0 - 2.5 seconds, fit-axle now\nand then some\n9.0 - 8.0 seconds, x"
+    )
+    said = run("ask", model, RECORDING, "--data", toys).splitlines()
+    assert said[:2] == ["1.0 - 2.5 seconds, fit-axle now", "9.0 - 8.0 seconds, x"]
+    assert "  unread: no line of such an answer: 'and then some'" in said
+    assert any("repaired: reversed span" in line for line in said)
+    assert "start - end seconds, description" in asked[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "values"),
+    [
+        (["when", "--about", "fit-roof now"], "1.0 - 2.0 seconds", [{"start_s": 1, "end_s": 2}]),
+        (
+            ["highlights", "--about", "fit-roof now"],
+            "2.0 seconds, score 4.5",
+            [{"time_s": 2, "score": 4.5}],
+        ),
+        (
+            ["steps"],
+            "0.0 - 3.0 seconds, fit-wheel now",
+            [{"start_s": 0, "end_s": 3, "label": "fit-wheel", "confidence": 1}],
+        ),
+        (["captions"], "none", []),
+    ],
+)
+def test_each_question_is_worded_and_read_as_its_own_task(
+    toys: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    text: str,
+    values: list[dict[str, object]],
+) -> None:
+    asked = says(monkeypatch, text)
+    reply = json.loads(run("ask", model, RECORDING, *arguments, "--data", toys, "--json"))
+    assert reply["values"] == values
+    assert reply["instruction"] == asked[0]
+    assert ("fit-roof" in asked[0]) == (arguments[0] != "captions")
+    assert reply["remarks"] == []
+
+
+def test_an_answer_that_was_cut_off_says_so(
+    toys: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, "1.0 - 2.0 seconds, fit\n3.0 - 4.", is_finished=False)
+    said = run("ask", model, RECORDING, "--data", toys)
+    assert "cut off at the length limit: '3.0 - 4.'" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nobody"], "no recording 'nobody'; there are toy-car-"),
+        ([RECORDING, "when"], "when: say with --about TEXT"),
+        ([RECORDING, "highlights", "--about", " "], "highlights: say with --about TEXT"),
+        ([RECORDING, "steps", "--about", "x"], "--about 'x' is for `when`"),
+    ],
+)
+def test_a_question_that_cannot_be_put_is_one_line(
+    toys: Path, model: Path, arguments: list[str], says: str
+) -> None:
+    result = CliRunner().invoke(app, ["ask", str(model), *arguments, "--data", str(toys)])
+    assert isinstance(result.exception, UserFault)
+    assert says in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+def test_a_video_has_no_published_features(model: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["ask", str(model), str(tmp_path / "video.mp4")])
+    assert isinstance(result.exception, UserFault)
+    assert "published features, which no video has; give --data" in str(result.exception)
+
+
+def test_files_that_are_not_the_card_s_are_refused(model: Path, tmp_path: Path) -> None:
+    for name in (WEIGHTS, SCALE):
+        whole = (model / name).read_bytes()
+        (model / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(AnswerModelError, match="is not the file that card"):
+            load_answer_model(model, cache=tmp_path)
+        (model / name).unlink()
+        with pytest.raises(AnswerModelError, match="is not the file that card"):
+            load_answer_model(model, cache=tmp_path)
+        (model / name).write_bytes(whole)
+    card = json.loads((model / CARD).read_text())
+    for change, told in (({"system": "gpt"}, "system"), ({"feature_dim": 0}, "feature_dim")):
+        (model / CARD).write_text(json.dumps(card | change))
+        with pytest.raises(AnswerModelError, match=f"card.json: {told}: "):
+            load_answer_model(model, cache=tmp_path)
+    (model / CARD).unlink()
+    with pytest.raises(AnswerModelError, match="cannot be read"):
+        load_answer_model(model, cache=tmp_path)
+
+
+def test_features_of_another_width_are_refused(toys: Path, model: Path, tmp_path: Path) -> None:
+    other = write_toys(tmp_path / "other")
+    for path in (other / "features").iterdir():
+        with np.load(path, allow_pickle=False) as stored:
+            features, times_s = stored["features"], stored["times_s"]
+        np.savez(path, features=features[:, :4], times_s=times_s)
+    assert DataSet(other).recordings()
+    result = CliRunner().invoke(app, ["ask", str(model), RECORDING, "--data", str(other)])
+    assert isinstance(result.exception, AnswerModelError)
+    assert f"features of 4 numbers; the model was trained on {WIDTH}" in str(result.exception)
