@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashboard import cli as dashboard_cli
+from edge import ask, evaluate_cli, export_cli, learning
 from edge import cli as edge_cli
-from edge import ask, evaluate_cli, learning
 from industryasm import cli as industryasm_cli
 from industryasm.fault import UserFault
 
@@ -34,7 +34,7 @@ app.command()(edge_cli.monitor)
 app.command()(industryasm_cli.tasks)
 app.add_typer(industryasm_cli.data, name="data")
 app.command()(learning.train)
-app.command()(learning.export)
+app.command()(export_cli.export)
 app.command()(evaluate_cli.predict)
 app.add_typer(evaluate_cli.evaluate, name="evaluate")
 app.command()(ask.train_answers)
@@ -45,7 +45,7 @@ app.command()(ask.ask)
 def up(
     file: Annotated[Path, typer.Argument(help="Deployment file.")] = Path("deploy.yaml"),
     only: Annotated[
-        str | None, typer.Option(help="Run one part here: hub, dashboard or station:ID.")
+        str | None, typer.Option(help="Run one part here: hub, dashboard, stations or station:ID.")
     ] = None,
     fast: Annotated[
         bool, typer.Option(help="A station plays its recording as fast as it can, then ends.")
@@ -58,7 +58,7 @@ def up(
     if only is None:
         from dashboard.processes import supervise
 
-        sys.exit(supervise(file, deployment, fast=fast))
+        sys.exit(supervise(file, fast=fast))
     if only == "hub":
         from dashboard.hub import run_hub
 
@@ -68,18 +68,20 @@ def up(
 
         serve_pages(deployment)
     else:
-        from edge.watch import run_station
+        from edge.watch import run_stations
 
-        run_station(deployment, _station_id(only, deployment), fast=fast)
+        run_stations(deployment, _station_ids(only, deployment), fast=fast)
 
 
-def _station_id(only: str, deployment: Deployment) -> str:
-    kind, _, station_id = only.partition(":")
+def _station_ids(only: str, deployment: Deployment) -> list[str]:
     known = [station.id for station in deployment.stations]
+    if only == "stations":
+        return known
+    kind, _, station_id = only.partition(":")
     if kind != "station" or station_id not in known:
-        parts = ", ".join(["hub", "dashboard", *(f"station:{name}" for name in known)])
-        raise UserFault(f"--only {only}: there is no such part; there are {parts}")
-    return station_id
+        parts = ["hub", "dashboard", "stations", *(f"station:{name}" for name in known)]
+        raise UserFault(f"--only {only}: there is no such part; there are {', '.join(parts)}")
+    return [station_id]
 
 
 def main() -> None:

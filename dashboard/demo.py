@@ -76,7 +76,7 @@ def run_headless(*, keep: Path | None) -> Verdict:
     with _folder(keep) as folder:
         file, deployment = _write_deployment(folder, page_port=FIRST_PORT)
         hub = Supervisor([part(file, "hub")])
-        stations = Supervisor([part(file, f"station:{name}", "--fast") for name in STATIONS])
+        stations = Supervisor([part(file, "stations", "--fast")])
         with _stop_on_signals() as stop, hub, stations:
             while stations.status is None and hub.status is None and not stop.wait(0.1):
                 pass
@@ -93,8 +93,7 @@ def run_live(*, port: int | None, keep: Path | None) -> int:
     )
     with _folder(keep) as folder:
         file, deployment = _write_deployment(folder, page_port=page_port)
-        names = ("hub", "dashboard", *(f"station:{name}" for name in STATIONS))
-        supervisor = Supervisor([part(file, name) for name in names])
+        supervisor = Supervisor([part(file, name) for name in ("hub", "dashboard", "stations")])
         logging.getLogger("dashboard.supervisor").addFilter(_is_trouble)
         print(f"Linewatch demo: http://127.0.0.1:{page_port}   (Ctrl-C ends it)", flush=True)
         with (

@@ -14,16 +14,16 @@ from industryasm.fault import UserFault
 
 
 def part(file: Path, name: str, *options: str) -> Child:
-    """Return the process that runs one part: `hub`, `dashboard` or `station:ID`."""
+    """Return the process that runs one part: `hub`, `dashboard`, `stations` or `station:ID`."""
     command = [sys.executable, "-m", "linewatch", "up", str(file.resolve()), "--only", name]
     return Child(name, [*command, *options])
 
 
-def supervise(file: Path, deployment: Deployment, *, fast: bool) -> int:
+def supervise(file: Path, *, fast: bool) -> int:
     """Run every part until SIGTERM or SIGINT and return the exit status."""
     options = ("--fast",) if fast else ()
-    stations = [part(file, f"station:{s.id}", *options) for s in deployment.stations]
-    return Supervisor([part(file, "hub"), part(file, "dashboard"), *stations]).run()
+    parts = [part(file, "hub"), part(file, "dashboard"), part(file, "stations", *options)]
+    return Supervisor(parts).run()
 
 
 def serve_pages(deployment: Deployment) -> None:

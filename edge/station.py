@@ -59,9 +59,9 @@ class Station:
         """Watch until `stop`; a camera that is away is waited for.
 
         After a recording's end the station says that it has finished until it is stopped, unless
-        it is to leave then.
-        Raises `SourceError` when the source cannot be opened and `OutboxError` when the disk
-        does not take events: going on without either would be a station that only looks alive.
+        it is to leave then; of a source that cannot be read it says that it has failed, or raises
+        `SourceError`. Raises `OutboxError` when the disk does not take events: going on without
+        would be a station that only looks alive.
         """
         self._outbox.append(self._introduction)
         beating = threading.Event()
@@ -81,7 +81,10 @@ class Station:
             if stop.is_set():
                 return
             self._note("failed", str(error))
-            raise
+            if leave_when_finished:
+                raise
+            logger.error("%s", error)
+            stop.wait()
         finally:
             beating.set()
             heart.join()

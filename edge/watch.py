@@ -1,4 +1,7 @@
-"""Puts one station of a deployment together and runs it: model, source, outbox, sender, loop."""
+"""What `linewatch up` runs for stations: each in a thread, one image encoder for all of them.
+
+A station that fails is begun again, or stays failed and says so; the others go on.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 import signal
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge.deployment import SAMPLE, Deployment
@@ -14,37 +17,146 @@ from edge.deployment import Station as StationConfig
 from edge.frame import Source, SourceError, SourceState
 from edge.messages import StationStarted
 from edge.outbox import Outbox
-from edge.pipeline import load_pipeline
+from edge.pipeline import Pipeline
 from edge.reporter import Reporter, task_info
 from edge.sender import Sender
+from edge.shared_encoders import SharedEncoders
 from edge.sources import open_source
 from edge.station import Station
+from industryasm.fault import UserFault
 from industryasm.stations.sample import sample_recording
-from industryasm.vocabulary import load_task
+from industryasm.vocabulary import Task, load_task
+from models.card import shipped_model
+from models.runtime import load_model
 
 logger = logging.getLogger(__name__)
 
 FLUSH_S = 30.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+POLL_S = 0.2
 
 
-def run_station(deployment: Deployment, station_id: str, *, fast: bool = False) -> None:
-    """Run one station until SIGTERM or SIGINT, or, when `fast`, until its recording has ended.
-
-    `fast` plays recordings as fast as they can be watched. A network camera that is away is waited
-    for, at the start too. Raises the faults of its parts:
-    `SourceError`, `ModelError`, `OutboxError`, `SenderError`.
-    """
+def run_stations(deployment: Deployment, station_ids: Sequence[str], *, fast: bool = False) -> None:
+    """Run stations until SIGTERM or SIGINT, otherwise as `watch_stations`."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    config = deployment.station(station_id)
-    task = load_task(config.task)
-    pipeline = load_pipeline(task, config.model, runtime=config.runtime)
-    boot = uuid.uuid4().hex[:12]
-    outbox = Outbox(deployment.data / f"{station_id}.outbox", station=station_id, boot=boot)
-    sender = Sender(outbox, deployment.hub.endpoint)
-    introduction = StationStarted(
+    watch_stations(deployment, station_ids, stop, fast=fast)
+
+
+def watch_stations(
+    deployment: Deployment, station_ids: Sequence[str], stop: threading.Event, *, fast: bool
+) -> None:
+    """Watch stations until `stop`, or, when `fast`, until their recordings have ended.
+
+    `fast` plays recordings as fast as they can be watched. A camera that is away is waited for, at
+    the start too. Raises `ModelError` and other faults of the configuration before anything is
+    watched, and with `fast` the first fault of a station once all have ended.
+    """
+    with SharedEncoders(num_clients=len(station_ids)) as encoders:
+        watches = [_Watch(deployment, name, encoders, stop, fast=fast) for name in station_ids]
+        for watch in watches:
+            watch.thread.start()
+        for watch in watches:
+            while watch.thread.is_alive():
+                watch.thread.join(POLL_S)  # a short wait, in which signals are handled
+    failures = [watch.failure for watch in watches if watch.failure]
+    if failures:
+        raise failures[0]
+
+
+class _Watch:
+    """One station's thread; `failure` is what ended a station that was to end by itself."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        station_id: str,
+        encoders: SharedEncoders,
+        stop: threading.Event,
+        *,
+        fast: bool,
+    ) -> None:
+        self.failure: Exception | None = None
+        self.thread = threading.Thread(target=self._run, name=f"station {station_id}")
+        self._deployment, self._config = deployment, deployment.station(station_id)
+        self._encoders, self._stop, self._fast = encoders, stop, fast
+        self._task = load_task(self._config.task)
+        self._pipeline()  # a model that cannot be used is said before anything is watched
+
+    def _pipeline(self) -> Pipeline:
+        folder = self._config.model or shipped_model(self._task.id)
+        model = load_model(folder, self._task)
+        return Pipeline(self._task, model, self._encoders.of(model.card, self._config))
+
+    def _run(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                self._watch()
+            except Exception as error:  # the other stations go on
+                if self._fast:
+                    self.failure = error
+                    return
+                name = self._config.id
+                if isinstance(error, UserFault):
+                    logger.error("%s: %s; beginning again in %.0f s", name, error, wait_s)
+                else:
+                    logger.exception("%s: failed; beginning again in %.0f s", name, wait_s)
+                if not self._stop.wait(wait_s):
+                    wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                    continue
+            return
+
+    def _watch(self) -> None:
+        deployment, config = self._deployment, self._config
+        pipeline = self._pipeline()
+        boot = uuid.uuid4().hex[:12]
+        outbox = Outbox(deployment.data / f"{config.id}.outbox", station=config.id, boot=boot)
+        try:
+            sender = Sender(outbox, deployment.hub.endpoint)
+            try:
+                Station(
+                    _introduction(deployment, config, self._task),
+                    lambda on_state: self._open_camera(pipeline, on_state),
+                    pipeline,
+                    Reporter(self._task, boot=boot),
+                    outbox,
+                    sender,
+                ).run(self._stop, leave_when_finished=self._fast)
+                if self._fast and not sender.flush(FLUSH_S):
+                    logger.warning("%d events are not delivered yet; they are kept", len(outbox))
+            finally:
+                sender.close()
+        finally:
+            outbox.close()
+
+    def _open_camera(
+        self, pipeline: Pipeline, on_state: Callable[[SourceState, str], None]
+    ) -> Source:
+        path, wait_s = _path(self._config), FIRST_WAIT_S
+        while True:
+            try:
+                return open_source(
+                    path,
+                    rate_hz=pipeline.rate_hz,
+                    size=pipeline.image_size,
+                    roi=self._config.camera.roi,
+                    live=not self._fast,
+                    on_state=on_state,
+                )
+            except SourceError as error:
+                # A camera may be off when the line is started; a file that is not there is a fault.
+                if not _is_camera(path) or self._stop.is_set():
+                    raise
+                on_state("reconnecting", str(error))
+                logger.warning("%s; trying again in %.0f s", error, wait_s)
+                self._stop.wait(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _introduction(deployment: Deployment, config: StationConfig, task: Task) -> StationStarted:
+    return StationStarted(
         site=deployment.site,
         line=deployment.line(config.line).name,
         name=config.name,
@@ -53,37 +165,9 @@ def run_station(deployment: Deployment, station_id: str, *, fast: bool = False) 
         model=str(config.model.name if config.model else f"{task.id} (shipped)"),
     )
 
-    def open_camera(on_state: Callable[[SourceState, str], None]) -> Source:
-        path, wait_s = _path(config), FIRST_WAIT_S
-        while True:
-            try:
-                return open_source(
-                    path,
-                    rate_hz=pipeline.rate_hz,
-                    size=pipeline.image_size,
-                    roi=config.camera.roi,
-                    live=not fast,
-                    on_state=on_state,
-                )
-            except SourceError as error:
-                # A camera may be off when the line is started; a file that is not there is a fault.
-                if "://" not in path or stop.is_set():
-                    raise
-                on_state("reconnecting", str(error))
-                logger.warning("%s; trying again in %.0f s", error, wait_s)
-                stop.wait(wait_s)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    try:
-        station = Station(
-            introduction, open_camera, pipeline, Reporter(task, boot=boot), outbox, sender
-        )
-        station.run(stop, leave_when_finished=fast)
-        if fast and not sender.flush(FLUSH_S):
-            logger.warning("%d events are not delivered yet; they are kept", len(outbox))
-    finally:
-        sender.close()
-        outbox.close()
+def _is_camera(path: str) -> bool:
+    return "://" in path or path.isdigit()
 
 
 def _path(config: StationConfig) -> str:
