@@ -66,8 +66,8 @@ class Shot:
     """One picture as the file or camera has it, not yet scaled; `image` does that when called.
 
     `pts_s` is the presentation time in seconds on the source's own clock, None when it has none;
-    `image` is None when the picture could not be decoded, `intact` is False when it has damage;
-    `interval_s` is the usual time between two pictures.
+    `image` is None when the picture was not decoded: it could not be, and then `intact` is False as
+    for any damage, or there was no need to. `interval_s` is the usual time between two pictures.
     """
 
     pts_s: float | None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from pathlib import Path
 
+from edge.camera_link import Camera
 from edge.frame import NETWORK_SCHEMES, Source, SourceError, StateCallback
 from edge.image_folder import image_folder_shots
 from edge.live_source import LiveSource
-from edge.network_camera import masked, network_camera_shots
+from edge.network_camera import masked
 from edge.recording_source import RecordingSource
-from edge.usb_camera import usb_camera_shots
 from edge.video_file import video_file_shots
 from edge.view import View
+
+# named, because they are called in the camera's own process
+NETWORK_CAMERA = "edge.network_camera:network_camera_shots"
+USB_CAMERA = "edge.usb_camera:usb_camera_shots"
 
 
 def open_source(
@@ -42,16 +45,16 @@ def open_source(
             raise SourceError(
                 f"{masked(spec)}: unknown kind of address {scheme!r}; known are {known}"
             )
-        connect = partial(network_camera_shots, spec, view)
-        return LiveSource(masked(spec), connect, rate_hz=rate_hz, on_state=on_state)
+        camera = Camera(NETWORK_CAMERA, spec, view)
+        return LiveSource(masked(spec), camera, rate_hz=rate_hz, on_state=on_state)
     if spec.isascii() and spec.isdigit():
-        connect = partial(usb_camera_shots, int(spec), view)
-        return LiveSource(f"USB camera {spec}", connect, rate_hz=rate_hz, on_state=on_state)
+        camera = Camera(USB_CAMERA, spec, view)
+        return LiveSource(f"USB camera {spec}", camera, rate_hz=rate_hz, on_state=on_state)
     if not spec.strip():
         raise SourceError("the source is empty: name a file, a folder, a USB index or a URL")
     folder, fps = _folder_and_rate(spec, rate_hz)
     if fps is None:
-        shots = video_file_shots(Path(spec), view)
+        shots = video_file_shots(Path(spec), view, rate_hz)
     else:
         shots = image_folder_shots(folder, fps, view)
     return RecordingSource(spec, shots, rate_hz=rate_hz, live=live)

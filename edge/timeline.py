@@ -6,6 +6,7 @@ import math
 
 MAX_BACK_S = 1.0  # pictures out of order are a few apart; more is a clock that was set or wrapped
 MAX_GAP_S = 3600.0  # a recording may pause; a longer jump is a damaged time stamp
+MAX_INTERVALS = 64  # in which coded pictures may lie that wait for one another; a codec has 16
 TOLERANCE_S = 1e-6  # time stamps have steps of 11 microseconds (RTP) or more: below is rounding
 
 
@@ -63,10 +64,57 @@ class Sampler:
         self._rate_hz = rate_hz
         self._next_index = 0  # of the sampling instant that waits for its picture
 
+    def skip_to(self, time_s: float) -> None:
+        """Take a picture at `time_s` for seen, as if `takes` had been asked for it."""
+        self._next_index = self.index(time_s) + 1
+
     def takes(self, time_s: float) -> bool:
         """Return whether the picture at `time_s` is a sample; call it once per picture."""
-        index = math.floor((time_s + TOLERANCE_S) * self._rate_hz)
+        index = self.index(time_s)
         if index < self._next_index:
             return False
         self._next_index = index + 1
         return True
+
+    def index(self, time_s: float) -> int:
+        """Return the number of the sampling interval in which `time_s` lies."""
+        return math.floor((time_s + TOLERANCE_S) * self._rate_hz)
+
+
+class Needless:
+    """Tells which coded pictures a `Sampler` at this rate will not take, whatever follows.
+
+    The sampler takes the first picture of each interval, so another one is needless as soon as an
+    earlier one is known. Asked in the order of coding, in which a picture that nothing refers to
+    (a B-picture) comes behind the one that is shown after it. Holds only for times that are to be
+    believed, and that a `Timeline` leaves as they are: `stop` it at damage; it stops at a jump.
+
+    >>> needless = Needless(5.0)
+    >>> [time_s for time_s in (0.0, 0.12, 0.04, 0.08, 0.24, 0.16, 0.2) if needless.has(time_s)]
+    [0.12, 0.04, 0.08, 0.16]
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._sampler = Sampler(rate_hz)
+        self._earliest_s: dict[int, float] = {}  # of each of the last intervals
+        self._last_s = 0.0
+        self._has_stopped = False
+
+    def stop(self) -> None:
+        """Take no picture for needless from now on."""
+        self._has_stopped = True
+
+    def has(self, time_s: float) -> bool:
+        """Return whether the picture at `time_s` is needless; call it once per coded picture."""
+        if not self._last_s - MAX_BACK_S <= time_s <= self._last_s + MAX_GAP_S:
+            self.stop()
+        self._last_s = time_s
+        if self._has_stopped or time_s < 0:
+            return False
+        index = self._sampler.index(time_s)
+        earliest_s = self._earliest_s.setdefault(index, time_s)
+        if len(self._earliest_s) > MAX_INTERVALS:
+            del self._earliest_s[min(self._earliest_s)]
+        if time_s < earliest_s:
+            self._earliest_s[index] = time_s
+        return time_s > earliest_s

@@ -15,13 +15,13 @@ from edge.frame import Shot, SourceError
 from edge.view import View
 
 
-def usb_camera_shots(index: int, view: View) -> Generator[Shot]:
+def usb_camera_shots(index: str, view: View) -> Generator[Shot]:
     """Open USB camera `index` and yield its pictures until it fails, which is a `SourceError`."""
-    device = Path(f"/dev/video{index}")
+    device = Path(f"/dev/video{int(index)}")
     # asked first, because OpenCV writes warnings of its own for a camera that is not there
     if sys.platform == "linux" and not device.exists():
         raise SourceError(f"there is no {device}; plug the camera in or name another index")
-    capture = cv2.VideoCapture(index)
+    capture = cv2.VideoCapture(int(index))
     try:
         if not capture.isOpened():
             raise SourceError("cannot be opened; is another program using it?")

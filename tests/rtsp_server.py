@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,12 +42,20 @@ class RtspServer:
     starts again at the end instead of hanging up. With `continues` a later connection goes on at
     the next key frame behind what was sent, as a camera would; else it begins at the beginning.
     Faults: set `refusing`, or call `stall`, `resume`, `disconnect`. `num_sent` counts pictures.
+    `units` gives what is sent instead of the file's own pictures; the file still describes it.
     """
 
     def __init__(
-        self, path: Path, *, pace: float = 1.0, loops: bool = False, continues: bool = False
+        self,
+        path: Path,
+        *,
+        pace: float = 1.0,
+        loops: bool = False,
+        continues: bool = False,
+        units: Callable[[], Iterator[AccessUnit]] | None = None,
     ) -> None:
-        self.path, self.pace, self.loops, self.continues = path, pace, loops, continues
+        self.path, self.pace, self.continues = path, pace, continues
+        self._units = units or partial(access_units, path, loops)
         self.refusing = False
         self.num_sent = 0
         self.num_connections = 0
@@ -144,7 +153,7 @@ class RtspServer:
         start_s: float | None = None
         waits_for_key = True
         try:
-            for index, unit in enumerate(access_units(self.path, self.loops)):
+            for index, unit in enumerate(self._units()):
                 waits_for_key = waits_for_key and not (index >= skip and unit.is_key)
                 if waits_for_key:
                     continue
@@ -220,12 +229,17 @@ def split(data: bytes) -> tuple[bytes, ...]:
     return tuple(units)
 
 
-def description(path: Path) -> str:
-    """Return the SDP of `path`, with the parameter sets from its avcC record."""
+def parameter_sets(path: Path) -> tuple[bytes, bytes]:
+    """Return the sequence and the picture parameter set of `path`, from its avcC record."""
     with av.open(str(path)) as container:
         record = container.streams.video[0].codec_context.extradata
     sps_end = 8 + int.from_bytes(record[6:8])
-    sps, pps = record[8:sps_end], record[sps_end + 3 :][: int.from_bytes(record[sps_end + 1 :][:2])]
+    return record[8:sps_end], record[sps_end + 3 :][: int.from_bytes(record[sps_end + 1 :][:2])]
+
+
+def description(path: Path) -> str:
+    """Return the SDP of `path`."""
+    sps, pps = parameter_sets(path)
     sets = ",".join(base64.b64encode(item).decode() for item in (sps, pps))
     return (
         "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"

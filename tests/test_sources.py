@@ -17,10 +17,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import PictureType
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.frame import Frame, SourceError
 from edge.sources import open_source
-from edge.timeline import Sampler, Timeline
+from edge.timeline import Needless, Sampler, Timeline
 from edge.view import View
 from tests.clip import number_of, numbered, write_clip
 
@@ -70,6 +73,58 @@ def test_frames_that_an_mp4_hides_before_its_start_stay_hidden(tmp_path: Path) -
     path = write_clip(tmp_path / "clip.mp4", [-0.2, -0.1, 0.0, 0.1, 0.2])
     frames = frames_of(path)
     assert [(number_of(frame.image), frame.time_s) for frame in frames] == [(2, 0.0), (4, 0.2)]
+
+
+@pytest.mark.parametrize("pyramid", ["none", "normal"])
+@pytest.mark.parametrize("rate_hz", [0.7, 3, 5, 10, 24, 25, 60])
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])
+def test_pictures_left_undecoded_change_no_sampled_one(
+    tmp_path: Path, pyramid: str, rate_hz: float, suffix: str
+) -> None:
+    path = tmp_path / f"bidirectional{suffix}"
+    random = np.random.default_rng(0)
+    ground = random.integers(0, 200, (96, 128, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        stream.options = {"bf": "5", "g": "60", "b-pyramid": pyramid, "b_strategy": "0"}
+        for index in range(150):
+            image = np.roll(ground, index, axis=1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        pictures = list(container.decode(video=0))
+    assert sum(picture.pict_type == PictureType.B for picture in pictures) > 75
+    sampler = Sampler(rate_hz)
+    start_s = pictures[0].time
+    expected = [picture for picture in pictures if sampler.takes(picture.time - start_s)]
+    frames = frames_of(path, rate_hz)
+    for frame, picture in zip(frames, expected, strict=True):
+        assert frame.time_s == pytest.approx(picture.time - start_s)
+        np.testing.assert_array_equal(frame.image, View().of(picture))
+
+
+@given(
+    times=st.lists(st.floats(0, 20) | st.integers(0, 100).map(lambda k: k / 5), max_size=60),
+    rate_hz=st.sampled_from([1.0, 5.0, 7.3]),
+)
+def test_a_needless_picture_is_never_the_sampled_one(times: list[float], rate_hz: float) -> None:
+    needless = Needless(rate_hz)  # asked in any order of coding
+    needed = {time_s for time_s in times if not needless.has(time_s)}
+    sampler = Sampler(rate_hz)
+    assert {time_s for time_s in sorted(times) if sampler.takes(time_s)} <= needed
+
+
+def test_behind_a_jump_of_the_clock_every_picture_is_decoded() -> None:
+    needless = Needless(5.0)
+    assert [needless.has(time_s) for time_s in (0.0, 0.04, 9999.0, 9999.04, 0.0, 0.04)] == [
+        False,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_a_rate_above_the_files_gives_every_frame(tmp_path: Path) -> None:
