@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashboard import cli as dashboard_cli
-from edge import ask, evaluate_cli, export_cli, learning
+from edge import ask, doctor_cli, evaluate_cli, export_cli, learning
 from edge import cli as edge_cli
 from industryasm import cli as industryasm_cli
 from industryasm.fault import UserFault
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(dashboard_cli.demo)
 app.command()(edge_cli.check)
+app.command()(doctor_cli.doctor)
 app.command()(edge_cli.monitor)
 app.command()(industryasm_cli.tasks)
 app.add_typer(industryasm_cli.data, name="data")

@@ -43,6 +43,7 @@ class BatchingEncoder:
         if num_clients < 1 or max_batch < 1 or deadline_s < 0:
             raise ValueError(f"clients {num_clients}, batch {max_batch}, deadline {deadline_s}")
         self.height, self.width, self.runtime = encoder.height, encoder.width, encoder.runtime
+        self.feature_dim = encoder.feature_dim
         self.num_batches = 0
         self.num_pictures = 0
         self._encoder = encoder

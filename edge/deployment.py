@@ -19,6 +19,7 @@ from edge.frame import NETWORK_SCHEMES
 from edge.messages import Identifier
 from industryasm.vocabulary import TASKS_FOLDER, task_ids
 from industryasm.yaml_file import Fault, Location, YamlFile, YamlFileError
+from models.graph import RuntimeName
 
 SAMPLE = "sample:"
 """Begins the source that plays the rendered recording of a task as if it were a camera."""
@@ -91,7 +92,10 @@ class Station(_Frozen):
     model: Path | None = Field(
         default=None, description="folder with card.json; null: the shipped model"
     )
-    runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    runtime: RuntimeName = "auto"
+    runtime_fallback: bool = Field(
+        default=False, description="take ONNX Runtime where the runtime is not on this machine"
+    )
 
 
 ThingsT = TypeVar("ThingsT", tuple[Line, ...], tuple[Station, ...])

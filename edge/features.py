@@ -47,7 +47,7 @@ class Features:
 class NoPictures:
     """Stands where an image encoder would, for a model of published features."""
 
-    height = width = 0
+    height = width = feature_dim = 0
     runtime = "published features"
 
     def encode(self, images: np.ndarray) -> NoReturn:

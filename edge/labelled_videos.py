@@ -41,7 +41,8 @@ class FeatureScale:
 
     def apply(self, features: np.ndarray) -> np.ndarray:
         """Return features float32 (N, D), scaled."""
-        return ((features - self.mean) / self.spread).astype(np.float32)
+        scaled: np.ndarray = ((features - self.mean) / self.spread).astype(np.float32)
+        return scaled
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
-"""`linewatch train` and `export`: models learned from recordings.
+"""`linewatch train`: models learned from recordings.
 
-They live at the edge because a model must be trained on what its station will see: recordings go
+It lives at the edge because a model must be trained on what its station will see: recordings go
 through the edge's own sources. Recordings with published features instead of a video give a model
-that can be judged, but not watch. PyTorch is imported when a command needs it, not with the module.
+that can be judged, but not watch. PyTorch is imported when the command needs it.
 """
 
 from __future__ import annotations
@@ -87,31 +87,6 @@ def train(
         },
     )
     typer.echo(f"{out}: {json.dumps(card.metrics)}")
-
-
-def export(
-    model: Annotated[
-        Path,
-        typer.Argument(help="Model folder with temporal.safetensors, or efficientnet-lite0."),
-    ],
-    to: Annotated[str, typer.Option(help="Format; only onnx is there yet.")] = "onnx",
-) -> None:
-    """Export a model's temporal part, or the image encoder, again from its weights."""
-    from models.card import ENCODER, encoder_file, file_sha256, read_card
-    from models.encoder import export_encoder
-    from models.export import export_temporal, read_network
-
-    if to != "onnx":
-        raise UserFault(f"--to {to!r}: only onnx can be written yet")
-    if str(model) == ENCODER:
-        export_encoder(encoder_file(ENCODER))
-        typer.echo(f"{encoder_file(ENCODER)} written; models name its SHA-256 in their cards")
-        return
-    card = read_card(model)
-    export_temporal(read_network(model, card), model / "temporal.onnx")
-    digest = file_sha256(model / "temporal.onnx")
-    card.model_copy(update={"temporal_sha256": digest}).write(model)
-    typer.echo(f"{model / 'temporal.onnx'} written")
 
 
 def _task_of(data_sets: Sequence[DataSet], name: str | None) -> Task:

@@ -14,10 +14,10 @@ from edge.frame import Frame
 from edge.window import Chunk, RollingWindow
 from industryasm.segment import Segment
 from industryasm.vocabulary import Task
-from models.card import shipped_model, watching_encoder
+from models.card import shipped_model
 from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import CycleMonitor, Finding, MonitorConfig
-from models.runtime import Encoder, RuntimeName, TemporalModel, load_encoder, load_model
+from models.runtime import Encoder, TemporalModel, encoder_of, load_model
 
 
 @dataclass
@@ -113,14 +113,13 @@ class Pipeline:
         )
 
 
-def load_pipeline(task: Task, folder: Path | None, *, runtime: RuntimeName = "auto") -> Pipeline:
+def load_pipeline(task: Task, folder: Path | None) -> Pipeline:
     """Load the model in `folder`, or the shipped one of `task`, and make its pipeline.
 
-    Raises `ModelError` when there is none, it is damaged, or it is for another task, or when the
-    runtime asked for is not installed.
+    Raises `ModelError` when there is none, it is damaged, or it is for another task.
     """
     model = load_model(folder or shipped_model(task.id), task)
-    return Pipeline(task, model, load_encoder(watching_encoder(model.card), runtime))
+    return Pipeline(task, model, encoder_of(model.card))
 
 
 def decoder_config(rate_hz: float) -> DecoderConfig:

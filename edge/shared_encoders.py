@@ -7,8 +7,8 @@ from typing import Self
 
 from edge.batching_encoder import BatchingEncoder
 from edge.deployment import Station
-from models.card import ModelCard, watching_encoder
-from models.runtime import RuntimeName, load_encoder
+from models.card import ModelCard
+from models.runtime import RuntimeName, encoder_of
 
 
 class SharedEncoders:
@@ -17,18 +17,17 @@ class SharedEncoders:
     def __init__(self, *, num_clients: int) -> None:
         """`num_clients` is how many stations there will be at most."""
         self._num_clients = num_clients
-        self._encoders: dict[tuple[str, RuntimeName], BatchingEncoder] = {}
+        self._encoders: dict[tuple[str | None, RuntimeName, bool], BatchingEncoder] = {}
 
     def of(self, card: ModelCard, station: Station) -> BatchingEncoder:
         """Return the encoder of a station's model on the runtime that the station names.
 
         Raises `ModelError` for a model of published features, and when the runtime is not here.
         """
-        key = watching_encoder(card), station.runtime
+        key = card.encoder, station.runtime, station.runtime_fallback
         if key not in self._encoders:
-            self._encoders[key] = BatchingEncoder(
-                load_encoder(*key), num_clients=self._num_clients
-            )
+            encoder = encoder_of(card, station.runtime, fallback=station.runtime_fallback)
+            self._encoders[key] = BatchingEncoder(encoder, num_clients=self._num_clients)
         return self._encoders[key]
 
     def __enter__(self) -> Self:

@@ -21,6 +21,7 @@ from models.card import ENCODER
 
 IMAGE_SIZE = 224
 FEATURE_DIM = 1280
+ENCODER_OPSET = 20
 
 
 class EfficientNetLite0(nn.Module):
@@ -43,16 +44,18 @@ class EfficientNetLite0(nn.Module):
         return features
 
 
-def export_encoder(path: Path) -> None:
-    """Write the encoder as one ONNX file with a dynamic batch."""
+def export_encoder(path: Path) -> EfficientNetLite0:
+    """Write the encoder as one ONNX file with a dynamic batch; return what was written."""
+    network = EfficientNetLite0()
     path.parent.mkdir(parents=True, exist_ok=True)
     example = torch.zeros((2, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=torch.uint8)
     with quiet_export():
         torch.onnx.export(
-            EfficientNetLite0(),
+            network,
             (example,),
             path,
             dynamo=True,
+            opset_version=ENCODER_OPSET,
             external_data=False,
             input_names=["images"],
             output_names=["features"],
@@ -60,6 +63,7 @@ def export_encoder(path: Path) -> None:
             verbose=False,
         )
     strip_traces(path)
+    return network
 
 
 def strip_traces(path: Path) -> None:
@@ -79,10 +83,13 @@ def quiet_export() -> Iterator[None]:
     """Keep back what PyTorch's exporters say of their own inside; what they write is compared."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        registration = logging.getLogger("torch.onnx._internal.exporter._registration")
-        level = registration.level
-        registration.setLevel(logging.ERROR)  # it misses torchvision, which nothing here uses
+        # The first misses torchvision, which nothing uses; the second tells of each merged weight.
+        names = ("torch.onnx._internal.exporter._registration", "onnx_ir")
+        levels = {name: logging.getLogger(name).level for name in names}
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
         try:
             yield
         finally:
-            registration.setLevel(level)
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

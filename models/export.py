@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from industryasm.vocabulary import Task
+from models.artefact import Comparison
 from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256
-from models.encoder import quiet_export, strip_traces
+from models.encoder import (
+    ENCODER_OPSET,
+    FEATURE_DIM,
+    IMAGE_SIZE,
+    export_encoder,
+    quiet_export,
+    strip_traces,
+)
+from models.graph import Shape, one_line
+from models.graph_check import Feeds, check_opset, check_parity, check_shapes, random_feeds
+from models.onnx_runtime import OnnxGraph
 from models.step_network import StepNetwork, StepNetworkShape
 
-PARITY = 1e-4  # largest difference of a logit between PyTorch and ONNX Runtime, both in float32
+PYTORCH = f"PyTorch {torch.__version__}"
+OPSET = 17  # the newest that the TorchScript exporter is complete for; LayerNormalization is in it
 
 
 def write_model(
@@ -63,7 +76,10 @@ def write_model(
 
 
 def read_network(folder: Path, card: ModelCard) -> StepNetwork:
-    """Return the network of a model folder for further training or another export."""
+    """Return the network of a model folder for further training or another export.
+
+    Raises `ModelError` when its weights are not there, damaged, of another shape or not finite.
+    """
     network = StepNetwork(
         StepNetworkShape(
             num_labels=len(card.labels),
@@ -75,57 +91,89 @@ def read_network(folder: Path, card: ModelCard) -> StepNetwork:
         )
     )
     try:
-        network.load_state_dict(load_file(folder / "temporal.safetensors"))
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"model {folder}: temporal.safetensors cannot be used: {error}") from error
+        weights = load_file(folder / "temporal.safetensors")
+        network.load_state_dict(weights)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"model {folder} has no temporal.safetensors, which only running it does not need; "
+            "train it again with `linewatch train`"
+        ) from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = one_line(error)
+        raise ModelError(
+            f"model {folder}: temporal.safetensors cannot be used: {reason}"
+        ) from error
+    for name, values in weights.items():
+        if not torch.isfinite(values).all():
+            raise ModelError(
+                f"model {folder}: temporal.safetensors: {name} holds numbers that are not finite: "
+                "its training diverged, or it is damaged"
+            )
     return network.eval()
 
 
-def export_temporal(network: StepNetwork, path: Path) -> None:
-    """Write the network's `forward` as ONNX with a dynamic batch, and compare it at three batches.
+def export_temporal(
+    network: StepNetwork, path: Path, *, real: dict[str, Feeds] | None = None
+) -> tuple[Comparison, ...]:
+    """Write the network's `forward` as ONNX with a dynamic batch; return how near it comes.
 
-    The chunk's length is fixed by the model, so the LSTM's baked-in length does no harm.
+    It is compared at three batches of random views, and on `real` ones, by where they are from.
+    The chunk's length is fixed by the model, so the LSTM's baked-in length does no harm. Raises
+    `ModelError` when the file has another opset or shapes, or computes other numbers.
     """
-    names, outputs = (
-        ["features", "present", "hidden", "cell"],
-        ["logits", "next_hidden", "next_cell"],
-    )
+    shape = network.shape
+    state = (None, shape.hidden)
+    view = (None, shape.chunk.view)
+    inputs: dict[str, Shape] = {
+        "features": (*view, shape.feature_dim),
+        "present": view,
+        "hidden": state,
+        "cell": state,
+    }
+    outputs: dict[str, Shape] = {
+        "logits": (None, shape.chunk.stride, shape.num_labels),
+        "next_hidden": state,
+        "next_cell": state,
+    }
+    example = tuple(map(torch.from_numpy, random_feeds(inputs, 2).values()))
     with quiet_export():
         # The TorchScript exporter writes the LSTM as ONNX's own operator, which every runtime has
         # a kernel for; the newer one writes it out step by step and takes 40 times as long.
         torch.onnx.export(
             network.eval(),
-            _example(network, 2, seed=0),
+            example,
             path,
             dynamo=False,
-            opset_version=17,
-            input_names=names,
-            output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in names + outputs},
+            opset_version=OPSET,
+            input_names=[*inputs],
+            output_names=[*outputs],
+            dynamic_axes={name: {0: "batch"} for name in inputs | outputs},
         )
     strip_traces(path)
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    for size in (1, 2, 5):
-        example = _example(network, size, seed=size)
+    check_opset(path, OPSET)
+    graph = OnnxGraph(path)
+    check_shapes(graph, inputs, outputs, path)
+    return check_parity(graph, torch_function(network), path, against=PYTORCH, real=real)
+
+
+def export_image_encoder(
+    path: Path, *, real: dict[str, Feeds] | None = None
+) -> tuple[Comparison, ...]:
+    """Write the image encoder as ONNX and compare it, as `export_temporal` does."""
+    network = export_encoder(path)
+    check_opset(path, ENCODER_OPSET)
+    graph = OnnxGraph(path)
+    inputs: dict[str, Shape] = {"images": (None, IMAGE_SIZE, IMAGE_SIZE, 3)}
+    check_shapes(graph, inputs, {"features": (None, FEATURE_DIM)}, path)
+    return check_parity(graph, torch_function(network), path, against=PYTORCH, real=real)
+
+
+def torch_function(network: torch.nn.Module) -> Callable[[Feeds], list[np.ndarray]]:
+    """Return `network` as a function of the arrays that its exported graph takes."""
+
+    def run(feeds: Feeds) -> list[np.ndarray]:
         with torch.inference_mode():
-            expected = network(*example)
-        feeds = {name: tensor.numpy() for name, tensor in zip(names, example, strict=True)}
-        for ours, theirs in zip(expected, session.run(None, feeds), strict=True):
-            difference = float(np.abs(ours.numpy() - theirs).max())
-            if ours.shape != theirs.shape or difference > PARITY:
-                raise ModelError(
-                    f"{path}: differs from the network by {difference:.1e} at batch {size}, "
-                    f"allowed is {PARITY:.0e}"
-                )
+            outputs = network(*map(torch.from_numpy, feeds.values()))
+        return [o.numpy() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
-
-def _example(network: StepNetwork, batch: int, *, seed: int) -> tuple[torch.Tensor, ...]:
-    generator = torch.Generator().manual_seed(seed)
-    shape = network.shape
-    view = (batch, shape.chunk.view)
-    return (
-        torch.rand((*view, shape.feature_dim), generator=generator),
-        torch.rand(view, generator=generator) > 0.2,
-        torch.randn((batch, shape.hidden), generator=generator),
-        torch.randn((batch, shape.hidden), generator=generator),
-    )
+    return run

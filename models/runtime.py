@@ -1,20 +1,31 @@
-"""Runs exported graphs with ONNX Runtime: pictures to features, views to probabilities.
+"""Runs exported graphs: pictures to features, views to probabilities, on the runtime asked for.
 
 Arrays in, values out; needs no PyTorch. `edge` streams through these, `models` evaluates with them.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-import onnxruntime
 
 from industryasm.vocabulary import Task
-from models.card import ModelCard, ModelError, check_fits, encoder_file, read_card
+from models.card import (
+    ModelCard,
+    ModelError,
+    check_fits,
+    encoder_file,
+    read_card,
+    watching_encoder,
+)
+from models.graph import Graph, RuntimeMissingError, Shape
+from models.graph import RuntimeName as RuntimeName
+from models.onnx_runtime import OnnxGraph
 
-RuntimeName = Literal["auto", "onnxruntime", "openvino"]
+logger = logging.getLogger(__name__)
 
 
 class Encoder(Protocol):
@@ -22,6 +33,7 @@ class Encoder(Protocol):
 
     height: int
     width: int
+    feature_dim: int
     runtime: str
 
     def encode(self, images: np.ndarray) -> np.ndarray:
@@ -29,60 +41,136 @@ class Encoder(Protocol):
         ...
 
 
-def load_encoder(name: str, runtime: RuntimeName = "auto") -> Encoder:
-    """Load a shipped encoder; `auto` is ONNX Runtime, which every installation has.
+def exports_folder(name: str) -> Path:
+    """Return where in the user's cache the exported files and engines of an encoder lie."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "linewatch" / "exports" / name
 
-    Raises `ModelError` when the runtime asked for is not installed or does not load the file.
+
+def load_encoder(
+    name: str, runtime: RuntimeName = "auto", *, num_threads: int = 0, fallback: bool = False
+) -> Encoder:
+    """Load a shipped encoder; its `runtime` tells what really runs it.
+
+    `num_threads` is for the processor, 0 for all cores: stations that share a machine take one
+    each. With `fallback` ONNX Runtime takes the place of a runtime that is not here.
+    Raises `RuntimeMissingError` when the runtime asked for is not here, `ModelError` when the file
+    does not load or gives no finite features.
     """
-    if runtime == "openvino":
-        return OpenVinoEncoder(name)
-    return OnnxEncoder(name)
+    path, folder = encoder_file(name), exports_folder(name)
+    graph = open_graph(path, folder, runtime, num_threads=num_threads, fallback=fallback)
+    return OnnxEncoder(graph, path)
+
+
+def encoder_of(
+    card: ModelCard, runtime: RuntimeName = "auto", *, fallback: bool = False
+) -> Encoder:
+    """Load the image encoder of a model, otherwise as `load_encoder`.
+
+    Raises `ModelError` for a model of published features, or of other features than it gives.
+    """
+    name = watching_encoder(card)
+    encoder = load_encoder(name, runtime, fallback=fallback)
+    if encoder.feature_dim != card.feature_dim:
+        raise ModelError(
+            f"a model for {card.task!r} takes features of {card.feature_dim} numbers, its encoder "
+            f"{name} gives {encoder.feature_dim}: train it again"
+        )
+    return encoder
+
+
+def load_model(
+    folder: Path,
+    task: Task,
+    runtime: RuntimeName = "auto",
+    *,
+    num_threads: int = 1,
+    fallback: bool = False,
+) -> TemporalModel:
+    """Load the model in `folder`; raise `ModelError` when it is damaged or not for `task`.
+
+    Its temporal part takes a few milliseconds a chunk, so that one thread of ONNX Runtime does.
+    """
+    card = read_card(folder)
+    check_fits(card, task, folder)
+    path = folder / "temporal.onnx"
+    graph = open_graph(path, folder, runtime, num_threads=num_threads, fallback=fallback)
+    return TemporalModel(graph, card, folder)
+
+
+def open_graph(
+    path: Path,
+    exports: Path,
+    runtime: RuntimeName,
+    *,
+    num_threads: int = 0,
+    fallback: bool = False,
+) -> Graph:
+    """Load the ONNX file `path` on a runtime; what was made of it before lies in `exports`."""
+    try:
+        return _open(path, exports, runtime, num_threads=num_threads)
+    except RuntimeMissingError as missing:
+        if not fallback:
+            raise
+        logger.warning("%s; going on with ONNX Runtime, as runtime_fallback allows", missing)
+        graph = OnnxGraph(path, num_threads=num_threads)
+        graph.runtime += f", in place of {runtime}"
+        return graph
+
+
+def _open(path: Path, exports: Path, runtime: RuntimeName, *, num_threads: int) -> Graph:
+    if runtime in ("auto", "onnxruntime"):
+        return OnnxGraph(path, num_threads=num_threads)
+    if runtime == "cuda":
+        return OnnxGraph(path, device="cuda", num_threads=num_threads)
+    if runtime in ("tensorrt", "tensorrt-rtx"):
+        from models.tensorrt_runtime import TensorRtGraph
+
+        return TensorRtGraph(path, exports, back_end=runtime)
+    from models.openvino_runtime import OpenVinoGraph, int8_file
+
+    if runtime == "openvino-int8":
+        return OpenVinoGraph(int8_file(path, exports), num_threads=num_threads)
+    precision: Literal["f32", "bf16"] = "bf16" if runtime == "openvino-bf16" else "f32"
+    return OpenVinoGraph(path, precision=precision, num_threads=num_threads)
 
 
 class OnnxEncoder:
-    """The image encoder on ONNX Runtime."""
+    """An image encoder that was exported to ONNX, on some runtime."""
 
-    def __init__(self, name: str) -> None:
-        self._session = _load(encoder_file(name), num_threads=0)
-        _, self.height, self.width, _ = self._session.get_inputs()[0].shape
-        self.runtime = f"onnxruntime {onnxruntime.__version__} cpu"
-
-    def encode(self, images: np.ndarray) -> np.ndarray:
-        """Map pictures uint8 (B, height, width, 3) RGB to features float32 (B, D)."""
-        return np.asarray(self._session.run(None, {"images": images})[0])
-
-
-class OpenVinoEncoder:
-    """The image encoder on OpenVINO, in float32 so that features equal ONNX Runtime's."""
-
-    def __init__(self, name: str) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise ModelError(
-                "runtime openvino is not installed: pip install 'linewatch[openvino]', "
-                "or set runtime: auto"
-            ) from error
-        self._model = openvino.Core().compile_model(
-            encoder_file(name), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
-        shape = self._model.input(0).partial_shape
-        self.height, self.width = shape[1].get_length(), shape[2].get_length()
-        self.runtime = f"openvino {openvino.__version__.split('-')[0]} cpu f32"
+    def __init__(self, graph: Graph, path: Path) -> None:
+        """Raise `ModelError` when `graph`, loaded for `path`, is no image encoder that works."""
+        self.height, self.width, self.feature_dim = _sizes(graph, path)
+        self.runtime = graph.runtime
+        self._graph = graph
+        noise = np.random.default_rng(0).integers(0, 256, (1, self.height, self.width, 3), np.uint8)
+        if not np.isfinite(self.encode(noise)).all():
+            raise ModelError(f"model file {path}: gives features that are not finite; export anew")
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Map pictures uint8 (B, height, width, 3) RGB to features float32 (B, D)."""
-        return np.array(self._model([images])[0])
+        return self._graph.run({"images": images})[0]
+
+
+def _sizes(graph: Graph, path: Path) -> tuple[int, int, int]:
+    match list(graph.inputs.items()), list(graph.outputs.values()):
+        case [("images", (None, int(height), int(width), 3))], [(None, int(feature_dim))]:
+            return height, width, feature_dim
+    raise ModelError(
+        f"model file {path}: is no image encoder: it takes {_words(graph.inputs)} and gives "
+        f"{_words(graph.outputs)}, expected images (B, height, width, 3) and features (B, D)"
+    )
 
 
 class TemporalModel:
-    """The temporal part of one model: one chunk of one stream at a time."""
+    """The temporal part of one model: one chunk of one stream at a time, or of several."""
 
-    def __init__(self, folder: Path, card: ModelCard) -> None:
-        """Load `temporal.onnx`; raise `ModelError` when it is not what the card says."""
-        self.card = card
-        self._session = _load(folder / "temporal.onnx", num_threads=1)
-        self._check(folder)
+    def __init__(self, graph: Graph, card: ModelCard, folder: Path) -> None:
+        """Raise `ModelError` when `graph` is not what the card in `folder` says, or not finite."""
+        self.card, self.runtime = card, graph.runtime
+        self._graph = graph
+        self._check_shapes(folder)
+        self._check_numbers(folder)
 
     def start(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the LSTM state (1, H), (1, H) at the start of a stream."""
@@ -93,34 +181,46 @@ class TemporalModel:
         self, view: np.ndarray, present: np.ndarray, state: tuple[np.ndarray, np.ndarray]
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Decide one chunk: view (V, D), present (V,) -> probabilities (stride, K), next state."""
-        feeds = {
-            "features": view[None],
-            "present": present[None],
-            "hidden": state[0],
-            "cell": state[1],
+        probabilities, state = self.decide_many(view[None], present[None], state)
+        return probabilities[0], state
+
+    def decide_many(
+        self, views: np.ndarray, present: np.ndarray, states: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Decide one chunk of each of B streams, as `decide` would one by one.
+
+        Takes views (B, V, D), present (B, V) and the streams' states, concatenated to (B, H),
+        (B, H); gives probabilities (B, stride, K) and the next states (B, H), (B, H).
+        """
+        feeds = {"features": views, "present": present, "hidden": states[0], "cell": states[1]}
+        logits, hidden, cell = self._graph.run(feeds)
+        return softmax(logits / self.card.temperature), (hidden, cell)
+
+    def _check_shapes(self, folder: Path) -> None:
+        shape, hidden = self.card.chunk_shape(), (None, self.card.hidden)
+        inputs: dict[str, Shape] = {
+            "features": (None, shape.view, self.card.feature_dim),
+            "present": (None, shape.view),
+            "hidden": hidden,
+            "cell": hidden,
         }
-        logits, hidden, cell = self._session.run(None, feeds)
-        return softmax(np.asarray(logits)[0] / self.card.temperature), (hidden, cell)
+        outputs = [(None, shape.stride, len(self.card.labels)), hidden, hidden]
+        if self._graph.inputs != inputs or list(self._graph.outputs.values()) != outputs:
+            raise ModelError(
+                f"model {folder}: temporal.onnx has other shapes than card.json says: "
+                f"{_words(self._graph.inputs)} to {_words(self._graph.outputs)}"
+            )
 
-    def _check(self, folder: Path) -> None:
-        shape = self.card.chunk_shape()
-        shapes = {i.name: list(i.shape[1:]) for i in self._session.get_inputs()}
-        expected = {
-            "features": [shape.view, self.card.feature_dim],
-            "present": [shape.view],
-            "hidden": [self.card.hidden],
-            "cell": [self.card.hidden],
-        }
-        logits = list(self._session.get_outputs()[0].shape[1:])
-        if shapes != expected or logits != [shape.stride, len(self.card.labels)]:
-            raise ModelError(f"model {folder}: temporal.onnx has other shapes than card.json says")
-
-
-def load_model(folder: Path, task: Task) -> TemporalModel:
-    """Load the model in `folder`; raise `ModelError` when it is damaged or not for `task`."""
-    card = read_card(folder)
-    check_fits(card, task, folder)
-    return TemporalModel(folder, card)
+    def _check_numbers(self, folder: Path) -> None:
+        view = self.card.chunk_shape().view
+        features = np.random.default_rng(0).random((2, view, self.card.feature_dim), np.float32)
+        present = np.arange(2 * view).reshape(2, view) % 3 > 0
+        zeros = np.zeros((2, self.card.hidden), np.float32)
+        probabilities, states = self.decide_many(features, present, (zeros, zeros))
+        if not all(np.isfinite(array).all() for array in (probabilities, *states)):
+            raise ModelError(
+                f"model {folder}: temporal.onnx gives numbers that are not finite; train it again"
+            )
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -129,16 +229,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
-def _load(path: Path, *, num_threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_threads
-    options.log_severity_level = 3
-    # Idle workers sleep: spinning, they take the time of whatever else runs on the same cores.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        # From bytes, so that a graph cannot name external data outside its folder.
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime raises a family of its own without a common root
-        raise ModelError(f"model file {path} cannot be loaded: {error}") from error
+def _words(shapes: dict[str, Shape]) -> str:
+    return ", ".join(
+        f"{name} ({', '.join('B' if length is None else str(length) for length in shape)})"
+        for name, shape in shapes.items()
+    )[:300]

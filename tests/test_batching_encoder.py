@@ -16,6 +16,7 @@ class Slow:
     """The mean of a picture, after a while; notes its batches and how many run at once."""
 
     height = width = 4
+    feature_dim = 3
     runtime = "test"
 
     def __init__(self, *, takes_s: float = 0.01) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from edge.deployment import Deployment, load_deployment
 from industryasm.yaml_file import YamlFileError
+from models.graph import RuntimeName
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,7 +80,9 @@ def test_what_is_left_out_has_a_default(tasks: Path) -> None:
         ("line: l1", "line: l2", 11, "stations.0.line", "unknown line 'l2': known are l1"),
         ("gear-reducer", "gearbox", 13, "stations.0.task", "known are gear-reducer, relay-module"),
         ("gear-reducer", "gear-reducer\n    model: no/such", 14, "stations.0.model", "card.json"),
-        ("gear-reducer", "gear-reducer\n    runtime: cuda", 14, "stations.0.runtime", "'auto'"),
+        ("gear-reducer", "gear-reducer\n    runtime: gpu", 14, "stations.0.runtime", "'cuda'"),
+        ("gear-reducer", "gear-reducer\n    runtime_fallback: maybe", 14,
+         "stations.0.runtime_fallback", "boolean"),
         ('"rtsp://10.0.0.7/live"', '"ftp://h/x"', 12, "stations.0.camera.source", "rtsps://"),
         ('"rtsp://10.0.0.7/live"', "no.mp4", 12, "stations.0.camera.source", "no file"),
         ('"rtsp://10.0.0.7/live"', "sample:x", 12, "stations.0.camera.source", "unknown task 'x'"),
@@ -109,6 +113,15 @@ def test_a_fault_is_named_with_line_and_key(
     [(at_line, at_key, message)] = faults(tasks, GOOD.replace(old, new))
     assert (at_line, at_key) == (line, key)
     assert told in message
+
+
+@pytest.mark.parametrize("runtime", get_args(RuntimeName))
+def test_every_runtime_can_be_asked_for_and_its_fallback_is_off(tasks: Path, runtime: str) -> None:
+    text = GOOD.replace("gear-reducer", f"gear-reducer\n    runtime: {runtime}")
+    [station] = load(tasks, text).stations
+    assert (station.runtime, station.runtime_fallback) == (runtime, False)
+    [station] = load(tasks, text + "    runtime_fallback: true\n").stations
+    assert station.runtime_fallback
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(tasks: Path) -> None:

@@ -1,0 +1,238 @@
+"""Runtimes: each gives the same numbers, says what it really is, and refuses what does not hold."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from industryasm.vocabulary import load_task
+from models.artefact import Artefact, card_file
+from models.card import SHIPPED, ModelError, file_sha256
+from models.gpu import find_gpu
+from models.graph import Graph, RuntimeMissingError
+from models.graph_check import random_feeds
+from models.onnx_runtime import OnnxGraph
+from models.runtime import TemporalModel, load_encoder, load_model
+
+pytestmark = pytest.mark.timeout(120)
+
+GEAR = SHIPPED / "gear-reducer"
+TEMPORAL = GEAR / "temporal.onnx"
+ENCODER = "efficientnet-lite0"
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def gear() -> TemporalModel:
+    return load_model(GEAR, load_task("gear-reducer"))
+
+
+# --- one stream, several streams ------------------------------------------------------------------
+
+
+def test_chunks_of_several_streams_are_decided_as_each_alone() -> None:
+    model, rng = gear(), np.random.default_rng(1)
+    num_streams, view = 5, model.card.chunk_shape().view
+    states = [model.start() for _ in range(num_streams)]
+    together = tuple(np.concatenate(parts) for parts in zip(*states, strict=True))
+    for _ in range(3):
+        views = rng.random((num_streams, view, model.card.feature_dim), np.float32)
+        present = rng.random((num_streams, view)) > 0.2
+        many, together = model.decide_many(views, present, (together[0], together[1]))
+        for i in range(num_streams):
+            alone, states[i] = model.decide(views[i], present[i], states[i])
+            np.testing.assert_allclose(many[i], alone, atol=1e-6)
+            np.testing.assert_allclose(together[0][i : i + 1], states[i][0], atol=1e-6)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_number_of_threads_changes_no_number(runtime: str) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    one = load_encoder(ENCODER, runtime, num_threads=1)
+    all_cores = load_encoder(ENCODER, runtime)
+    np.testing.assert_allclose(one.encode(IMAGES), all_cores.encode(IMAGES), atol=1e-4)
+
+
+def test_the_temporal_part_decides_the_same_on_openvino() -> None:
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    ours = load_model(GEAR, load_task("gear-reducer"), "openvino")
+    assert ours.runtime.startswith("openvino")
+    assert ours.runtime.endswith("cpu f32")
+    view = np.random.default_rng(2).random((48, 1280), np.float32)
+    present = np.arange(48) < 37
+    theirs = gear()
+    for a, b in zip(
+        ours.decide(view, present, ours.start())[1],
+        theirs.decide(view, present, theirs.start())[1],
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+# --- what was asked for and is not here ---------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA is here"
+)
+def test_cuda_that_is_not_here_is_an_error_that_says_how_to_get_it() -> None:
+    with pytest.raises(RuntimeMissingError, match="onnxruntime-gpu") as raised:
+        load_encoder(ENCODER, "cuda")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(find_gpu()[0] is not None, reason="a GPU is here")
+def test_onnx_runtime_that_goes_over_to_the_processor_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The session is real: it is asked for CUDA, has none, and takes the processor."""
+    claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("models.onnx_runtime.onnxruntime.get_available_providers", lambda: claimed)
+    with pytest.raises(RuntimeMissingError, match="took CPUExecutionProvider instead"):
+        load_encoder(ENCODER, "cuda")
+
+
+def test_openvino_that_is_not_installed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    for runtime in ("openvino", "openvino-bf16", "openvino-int8"):
+        with pytest.raises(RuntimeMissingError, match=r"pip install 'linewatch\[openvino\]'"):
+            load_encoder(ENCODER, runtime)
+
+
+def test_a_fallback_that_is_allowed_says_what_it_stands_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    encoder = load_encoder(ENCODER, "openvino", fallback=True)
+    assert encoder.runtime == f"onnxruntime {onnxruntime.__version__} cpu, in place of openvino"
+    assert "runtime_fallback" in caplog.text
+    exact = load_encoder(ENCODER, "onnxruntime")
+    np.testing.assert_array_equal(encoder.encode(IMAGES), exact.encode(IMAGES))
+    model = load_model(GEAR, load_task("gear-reducer"), "openvino", fallback=True)
+    assert model.runtime.endswith("in place of openvino")
+
+
+def test_a_fallback_does_not_hide_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "encoder.onnx").write_bytes(b"not a graph")
+    monkeypatch.setattr("models.runtime.encoder_file", lambda name: tmp_path / "encoder.onnx")
+    with pytest.raises(ModelError, match=r"encoder\.onnx"):
+        load_encoder(ENCODER, "onnxruntime", fallback=True)
+
+
+def test_bf16_runs_only_where_the_processor_has_it() -> None:
+    openvino = pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    from models.openvino_runtime import has_bf16
+
+    if not has_bf16(openvino.Core()):
+        with pytest.raises(RuntimeMissingError, match="neither AMX nor AVX512-BF16"):
+            load_encoder(ENCODER, "openvino-bf16")
+        return
+    ours = load_encoder(ENCODER, "openvino-bf16")
+    assert ours.runtime.endswith("cpu bf16")
+    exact = load_encoder(ENCODER).encode(IMAGES)
+    assert np.abs(ours.encode(IMAGES) - exact).mean() < 0.05 * np.abs(exact).mean()
+
+
+def test_int8_that_was_not_made_yet_says_how_to_make_it() -> None:
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    with pytest.raises(RuntimeMissingError, match="--precision int8 --data DIR"):
+        load_encoder(ENCODER, "openvino-int8")
+
+
+# --- OpenVINO's files -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ir(tmp_path: Path) -> Path:
+    """The temporal part as OpenVINO's IR with its card."""
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    from models.openvino_export import write_ir
+
+    file = tmp_path / "temporal.f32.xml"
+    write_card(file, write_ir(TEMPORAL, file, "f32"))
+    return file
+
+
+def write_card(file: Path, files: dict[str, str]) -> None:
+    Artefact(
+        graph="temporal",
+        name="gear-reducer",
+        format="openvino",
+        precision="f32",
+        source_sha256=file_sha256(TEMPORAL),
+        files=files,
+        made_with="openvino",
+        inputs={},
+        outputs={},
+    ).write(file)
+
+
+def load_ir(file: Path) -> Graph:
+    from models.openvino_runtime import OpenVinoGraph
+
+    return OpenVinoGraph(file)
+
+
+def test_an_ir_gives_the_numbers_of_its_onnx(ir: Path) -> None:
+    graph, exact = load_ir(ir), OnnxGraph(TEMPORAL)
+    assert (graph.inputs, graph.outputs) == (exact.inputs, exact.outputs)
+    feeds = random_feeds(exact.inputs, 4)
+    for ours, theirs in zip(graph.run(feeds), exact.run(feeds), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_an_ir_with_the_weights_of_another_is_refused(ir: Path) -> None:
+    weights = ir.with_suffix(".bin")
+    weights.write_bytes(bytes(len(weights.read_bytes())))
+    with pytest.raises(ModelError, match=r"temporal\.f32\.bin is not the one its card describes"):
+        load_ir(ir)
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_an_ir_whose_weights_end_too_soon_is_refused(ir: Path, size: int) -> None:
+    weights = ir.with_suffix(".bin")
+    weights.write_bytes(weights.read_bytes()[:size])
+    write_card(ir, {path.name: file_sha256(path) for path in (ir, weights)})
+    with pytest.raises(ModelError, match="cannot be loaded") as raised:
+        load_ir(ir)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"temporal.f32.xml": "0" * 64}, "not the one its card describes"),
+        ({"other.xml": "0" * 64}, "does not name temporal.f32.xml"),
+        ({"temporal.f32.xml": None}, "does not describe OpenVINO's files"),
+        ({"temporal.f32.xml": None, "../secret.bin": "0" * 64}, "lies outside its folder"),
+        ({"temporal.f32.xml": None, "gone.bin": "0" * 64}, r"gone\.bin cannot be read"),
+        ({"temporal.f32.xml": "short"}, "pattern"),
+    ],
+)
+def test_an_ir_whose_card_does_not_hold_is_refused(
+    ir: Path, files: dict[str, str | None], says: str
+) -> None:
+    card = json.loads(card_file(ir).read_text())
+    card["files"] = {name: sha or file_sha256(ir) for name, sha in files.items()}
+    card_file(ir).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=says) as raised:
+        load_ir(ir)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_ir_without_its_card_is_refused(ir: Path) -> None:
+    card_file(ir).unlink()
+    with pytest.raises(ModelError, match=r"temporal\.f32\.xml\.json cannot be read"):
+        load_ir(ir)
