@@ -72,7 +72,7 @@ def _fact(value: object, name: str, *, alarming: bool = False) -> str:
 
 
 def _summary(stations: Sequence[StationStatus]) -> str:
-    watching = sum(station.health == "watching" for station in stations)
+    watching = sum(station.looks for station in stations)
     num_open = sum(station.open_deviations for station in stations)
     num_cycles = sum(station.cycles_today for station in stations)
     return (

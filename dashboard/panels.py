@@ -49,6 +49,8 @@ def _head(status: StationStatus) -> str:
         facts.append(f"{status.beat.rate_hz:.1f} frames/s, {status.beat.runtime}")
     if status.beat and status.beat.dropped:
         facts.append(f"{status.beat.dropped} frames dropped")
+    if status.beat and status.health == "camera_moved":
+        facts.append(f"{status.beat.detail}: put the camera back, or restart the station")
     return (
         f'<div class="lw-head"><h1>{escape(status.name)}</h1>{health_pill(status)}'
         f"<p>{' &nbsp;·&nbsp; '.join(escape(fact) for fact in facts)}</p></div>"

@@ -14,6 +14,7 @@ Health = Literal[
     "watching",
     "reconnecting",
     "camera_blind",
+    "camera_moved",
     "finished",
     "failed",
     "silent",
@@ -121,7 +122,12 @@ class StationStatus:
     @property
     def current_step(self) -> str | None:
         """The step being done now, None when nothing is or when nobody is looking."""
-        return self.beat.step if self.beat and self.health == "watching" else None
+        return self.beat.step if self.beat and self.looks else None
+
+    @property
+    def looks(self) -> bool:
+        """Whether the station looks for work in its pictures now."""
+        return self.health in ("watching", "camera_moved")
 
     def step_text(self, step: str) -> str:
         """Return the sentence for `step`, or its bare name when the task does not have it."""

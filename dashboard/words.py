@@ -29,6 +29,7 @@ HEALTH: dict[Health, Sign] = {
     "watching": Sign("eye", "ok", "Watching"),
     "reconnecting": Sign("again", "warn", "Reconnecting to the camera"),
     "camera_blind": Sign("blind", "bad", "Camera blind"),
+    "camera_moved": Sign("blind", "warn", "Camera moved"),
     "finished": Sign("stop", "idle", "Finished"),
     "failed": Sign("alert", "bad", "Failed"),
     "silent": Sign("silent", "bad", "Silent"),
@@ -87,7 +88,7 @@ def doing(status: StationStatus) -> str:
         return "Work that is not in this task"
     if step and step != BACKGROUND:
         return status.step_text(step)
-    if status.health == "watching":
+    if status.looks:
         running = status.cycle is not None and status.cycle.running
         return "Between two steps" if running else "Waiting for the next unit"
     if status.beat and status.beat.detail and status.health != "silent":
@@ -101,6 +102,7 @@ NOBODY_LOOKS: dict[Health, str] = {
     "watching": "",
     "reconnecting": "No picture now: steps done meanwhile are not seen",
     "camera_blind": "The camera sees nothing: check lens, light and view",
+    "camera_moved": "",
     "finished": "The recording has been watched to its end",
     "failed": "The station has stopped: see its log",
     "silent": "No word from this station: check its power and network",

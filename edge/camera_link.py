@@ -21,6 +21,7 @@ import socket
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,10 +121,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Picture:
-    """A sampled picture lies in `slot`."""
+    """A sampled picture lies in `slot`; `source_size` is its (width, height) before scaling."""
 
     slot: int
     time_s: float
+    source_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_s) and self.time_s >= 0):
@@ -193,11 +195,15 @@ def _message(data: bytes) -> Message:
     fields = json.loads(data)
     kind = fields.pop("kind")
     if kind != "Read":
-        message: Message = KINDS[kind](**fields)
+        message: Message = KINDS[kind](**{key: _plain(value) for key, value in fields.items()})
         return message
     camera = fields.pop("camera")
-    view = {key: value and tuple(value) for key, value in camera.pop("view").items()}
+    view = {key: _plain(value) for key, value in camera.pop("view").items()}
     return Read(camera=Camera(**camera, view=View(**view)), **fields)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
 
 
 def new_memory(shape: Shape) -> int:

@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import closing, suppress
 from time import monotonic
 
@@ -106,20 +105,20 @@ class Reader:
         self._time_s = timeline.at(shot.pts_s, shot.interval_s)
         self._damaged += not shot.intact or timeline.num_backward > num_backward
         if (shot.image or shot.intact) and sampler.takes(self._time_s):
-            self._hand_over(shot.image)
+            self._hand_over(shot)
 
-    def _hand_over(self, image: Callable[[], NDArray[np.uint8]] | None) -> None:
+    def _hand_over(self, shot: Shot) -> None:
         has_slot = self._slots is None or self._free or self._heed(PATIENCE_S)
-        if image is None or not has_slot:
+        if shot.image is None or not has_slot:
             self._dropped += 1
             return
-        pixels = image()
+        pixels = shot.image()
         if self._slots is None or self._slots.shape[1:] != pixels.shape:
             self._make_slots(*pixels.shape[:2])
         assert self._slots is not None
         slot = self._free.pop()
         self._slots[slot - self._first_slot] = pixels
-        self._link.send(Picture(slot, self._time_s))
+        self._link.send(Picture(slot, self._time_s, shot.size))
 
     def _make_slots(self, height: int, width: int) -> None:
         self._first_slot += NUM_SLOTS

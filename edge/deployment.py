@@ -76,6 +76,11 @@ class Camera(_Frozen):
     source: Text = Field(
         repr=False, description="URL, USB index, file, FOLDER@FPS or sample:TASK; may hold ${NAME}"
     )
+    frozen_after_s: Annotated[float, Field(ge=2, le=3600)] = Field(
+        default=30.0,
+        description="seconds of one and the same picture after which the camera counts as blind; "
+        "longer for cameras that hide their sensor's noise or send key frames rarely",
+    )
     roi: Annotated[Region, AfterValidator(_region_in_picture)] | None = Field(
         default=None, description="the part that is looked at: x, y, width, height, fractions of 1"
     )

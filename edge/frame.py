@@ -38,6 +38,7 @@ class SourceError(UserFault):
 class Frame:
     """One sampled picture: uint8 (H, W, 3) RGB, seconds since the source's start, UTC.
 
+    `source_size` is the (width, height) that it had before scaling, None where that is not known.
     Raises `ValueError` for another shape or type, a time that is negative or not finite, or a
     `captured_at` without time zone.
     """
@@ -45,6 +46,7 @@ class Frame:
     image: NDArray[np.uint8]
     time_s: float
     captured_at: datetime
+    source_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
@@ -67,13 +69,15 @@ class Shot:
 
     `pts_s` is the presentation time in seconds on the source's own clock, None when it has none;
     `image` is None when the picture was not decoded: it could not be, and then `intact` is False as
-    for any damage, or there was no need to. `interval_s` is the usual time between two pictures.
+    for any damage, or there was no need to. `interval_s` is the usual time between two pictures,
+    `size` the (width, height) as it was stored, None where that is not known.
     """
 
     pts_s: float | None
     image: Callable[[], NDArray[np.uint8]] | None
     intact: bool = True
     interval_s: float = 1 / 25
+    size: tuple[int, int] | None = None
 
 
 class Source(ABC):

@@ -185,7 +185,7 @@ class LiveSource(Source):
         image = self._slots[picture.slot - self._first_slot].copy()
         with self._changed:
             self.dropped += len(self._queue) == QUEUE_FRAMES
-            self._queue.append(Frame(image, picture.time_s, captured_at))
+            self._queue.append(Frame(image, picture.time_s, captured_at, picture.source_size))
             self._changed.notify_all()
 
     def _report(self, state: SourceState, detail: str) -> None:

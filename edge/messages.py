@@ -24,7 +24,17 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 DeviationKind = Literal["missed", "out_of_order", "repeated", "unexpected", "too_long"]
 DeviationState = Literal["suspected", "confirmed", "withdrawn"]
-StationState = Literal["starting", "watching", "reconnecting", "camera_blind", "finished", "failed"]
+StationState = Literal[
+    "starting",
+    "watching",
+    "reconnecting",
+    "camera_blind",
+    "camera_moved",
+    "finished",
+    "failed",
+]
+"""`camera_blind`: the pictures show nothing of the work, and none is looked for in them.
+`camera_moved`: they show it from elsewhere than before; it is looked for, and found less well."""
 
 
 class MessageError(ValueError):

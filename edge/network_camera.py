@@ -104,7 +104,12 @@ class _Decoding:
         for picture in pictures:
             pts_s = self.time_s(picture.pts, picture.time_base)
             self._unset_s, self._num_bad, self._num_empty = None, 0, 0
-            yield Shot(pts_s, partial(self._view.of, picture), intact=not picture.is_corrupt)
+            yield Shot(
+                pts_s,
+                partial(self._view.of, picture),
+                intact=not picture.is_corrupt,
+                size=(picture.width, picture.height),
+            )
 
 
 def masked(url: str) -> str:

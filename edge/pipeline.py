@@ -92,15 +92,22 @@ class Pipeline:
         self._now_s = time_s
         return self._judge(*self._steps.push(feature, time_s))
 
+    def pause(self) -> list[Finding]:
+        """Decide what was seen so far, because the next pictures show nothing of the work.
+
+        The cycle goes on with the next frame that is pushed.
+        """
+        findings = self._judge(*self._steps.close())
+        for segment in self._decoder.close():
+            findings += self._monitor.observe(segment, self._now_s)
+        return findings
+
     def close(self, *, interrupted: bool = False) -> list[Finding]:
         """End the stream: decide what is left and end the running cycle.
 
         When it was `interrupted`, steps that were not due yet are not called missed.
         """
-        findings = self._judge(*self._steps.close())
-        for segment in self._decoder.close():
-            findings += self._monitor.observe(segment, self._now_s)
-        return findings + self._monitor.close(self._now_s, interrupted=interrupted)
+        return self.pause() + self._monitor.close(self._now_s, interrupted=interrupted)
 
     def _judge(self, probabilities: np.ndarray, times_s: np.ndarray) -> list[Finding]:
         if not len(times_s):

@@ -70,7 +70,7 @@ class RecordingSource(Source):
                 self._stop.wait(max(0.0, started_s + time_s - monotonic()))
             if self._stop.is_set():
                 return
-            yield Frame(image, time_s, started_at + timedelta(seconds=time_s))
+            yield Frame(image, time_s, started_at + timedelta(seconds=time_s), shot.size)
 
     def _time(self, shot: Shot) -> float:
         self._num_shots += 1

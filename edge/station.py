@@ -12,6 +12,7 @@ from time import monotonic
 from edge.frame import Frame, Source, SourceError, SourceState
 from edge.messages import Heartbeat, StationStarted, StationState
 from edge.outbox import Outbox
+from edge.picture_health import PictureHealth
 from edge.pipeline import Pipeline
 from edge.reporter import Reporter
 from edge.sender import Sender
@@ -20,6 +21,9 @@ from models.deviations import CycleStarted, Deviation, Finding
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
+STILL_USEFUL = ("good", "moved", "resized")
+"""States of the pictures in which work is looked for."""
+
 OpenSource = Callable[[Callable[[SourceState, str], None]], Source]
 
 
@@ -47,11 +51,15 @@ class Station:
         reporter: Reporter,
         outbox: Outbox,
         sender: Sender,
+        health: PictureHealth | None = None,
     ) -> None:
+        """`health` judges the pictures; without it they all count as good."""
         self._introduction = introduction
         self._open_source = open_source
         self._pipeline, self._reporter = pipeline, reporter
         self._outbox, self._sender = outbox, sender
+        self._health = health
+        self._picture_detail = ""
         self._status = _Status()
         self._origin: datetime | None = None
 
@@ -96,12 +104,30 @@ class Station:
             if stop.is_set():
                 return
             self._origin = _second_zero(frame)
-            self._report(self._pipeline.push(frame))
-            running = self._pipeline.running
-            self._status.step = None if running is None else running.label
+            if self._shows_work(frame):
+                self._report(self._pipeline.push(frame))
+                running = self._pipeline.running
+                self._status.step = None if running is None else running.label
             self._status.frames += 1
             self._status.rate_hz = self._status.frames / max(monotonic() - started_s, 1e-3)
             self._status.dropped = source.dropped
+
+    def _shows_work(self, frame: Frame) -> bool:
+        """Judge the picture; what a blind camera shows is not taken for a worker who does nothing.
+
+        Until the camera is told blind its last pictures were looked at like all others.
+        """
+        if self._health is None:
+            return True
+        change = self._health.look(frame.image, frame.time_s, frame.source_size)
+        if change is not None:
+            logger.warning("pictures are %s: %s", change.state, change.detail)
+            self._picture_detail = change.detail
+            self._note_pictures()
+            if self._health.state not in STILL_USEFUL:
+                self._report(self._pipeline.pause())
+                self._status.step = None
+        return self._health.state in STILL_USEFUL
 
     def _report(self, findings: list[Finding]) -> None:
         for finding in findings:
@@ -120,7 +146,18 @@ class Station:
                 )
 
     def _note_source(self, state: SourceState, detail: str) -> None:
-        self._note("watching" if state == "connected" else "reconnecting", detail)
+        if state == "connected":
+            self._note_pictures()
+        else:
+            self._note("reconnecting", detail)
+
+    def _note_pictures(self) -> None:
+        pictures = "good" if self._health is None else self._health.state
+        if pictures == "good":
+            self._note("watching")
+        else:
+            state: StationState = "camera_moved" if pictures in STILL_USEFUL else "camera_blind"
+            self._note(state, self._picture_detail)
 
     def _note(self, state: StationState, detail: str = "") -> None:
         self._status.state, self._status.detail = state, detail[:300]

@@ -63,7 +63,13 @@ def video_file_shots(path: Path, view: View, rate_hz: float) -> Iterator[Shot]:
                     start_s = picture.time
                 pts_s = None if picture.time is None else picture.time - (start_s or 0.0)
                 image = partial(view.of, picture)
-                yield Shot(pts_s, image, intact=not picture.is_corrupt, interval_s=interval_s)
+                yield Shot(
+                    pts_s,
+                    image,
+                    intact=not picture.is_corrupt,
+                    interval_s=interval_s,
+                    size=(picture.width, picture.height),
+                )
         except av.FFmpegError:  # the container's own structure is broken from here on
             yield Shot(None, None, intact=False, interval_s=interval_s)
 

@@ -17,6 +17,7 @@ from edge.deployment import Station as StationConfig
 from edge.frame import Source, SourceError, SourceState
 from edge.messages import StationStarted
 from edge.outbox import Outbox
+from edge.picture_health import PictureHealth
 from edge.pipeline import Pipeline
 from edge.reporter import Reporter, task_info
 from edge.sender import Sender
@@ -123,6 +124,7 @@ class _Watch:
                     Reporter(self._task, boot=boot),
                     outbox,
                     sender,
+                    PictureHealth(pipeline.rate_hz, frozen_after_s=config.camera.frozen_after_s),
                 ).run(self._stop, leave_when_finished=self._fast)
                 if self._fast and not sender.flush(FLUSH_S):
                     logger.warning("%d events are not delivered yet; they are kept", len(outbox))
