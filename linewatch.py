@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashboard import cli as dashboard_cli
-from edge import ask, doctor_cli, evaluate_cli, export_cli, learning
+from edge import ask, bench_cli, doctor_cli, evaluate_cli, export_cli, learning
 from edge import cli as edge_cli
 from industryasm import cli as industryasm_cli
 from industryasm.fault import UserFault
@@ -38,6 +38,7 @@ app.command()(learning.train)
 app.command()(export_cli.export)
 app.command()(evaluate_cli.predict)
 app.add_typer(evaluate_cli.evaluate, name="evaluate")
+app.add_typer(bench_cli.bench, name="bench")
 app.command()(ask.train_answers)
 app.command()(ask.ask)
 

@@ -62,6 +62,8 @@ class RecordingSource(Source):
     def _read(self, shots: Iterator[Shot]) -> Generator[Frame]:
         started_at, started_s = utc_now(), monotonic()
         for shot in shots:
+            if self._stop.is_set():
+                return
             time_s = self._time(shot)
             if shot.image is None or not self._sampler.takes(time_s):
                 continue

@@ -10,6 +10,7 @@ from edge.frame import NETWORK_SCHEMES, Source, SourceError, StateCallback
 from edge.image_folder import image_folder_shots
 from edge.live_source import LiveSource
 from edge.network_camera import masked
+from edge.read_ahead import ReadAhead
 from edge.recording_source import RecordingSource
 from edge.video_file import video_file_shots
 from edge.view import View
@@ -32,9 +33,9 @@ def open_source(
 
     `spec` is a video file, a folder of images, one for each sampling instant or with a rate of
     their own (`pictures@10`), the index of a USB camera (`0`), or a URL of a network camera (rtsp,
-    rtsps, http, https). `live` paces a file or folder in real time. `roi` is the region looked at,
-    (x, y, width, height) in fractions of the picture. `on_state` is told, from another thread,
-    when a camera is lost and got back.
+    rtsps, http, https). `live` paces a file or folder in real time; else it is decoded ahead in a
+    thread. `roi` is the region looked at, (x, y, width, height) in fractions of the picture.
+    `on_state` is told, from another thread, when a camera is lost and got back.
     Raises `SourceError`, one line, when it cannot be opened or gives no picture.
     """
     view = View(size, roi)
@@ -57,7 +58,8 @@ def open_source(
         shots = video_file_shots(Path(spec), view, rate_hz)
     else:
         shots = image_folder_shots(folder, fps, view)
-    return RecordingSource(spec, shots, rate_hz=rate_hz, live=live)
+    recording = RecordingSource(spec, shots, rate_hz=rate_hz, live=live)
+    return recording if live else ReadAhead(recording)
 
 
 def _folder_and_rate(spec: str, rate_hz: float) -> tuple[Path, float | None]:
