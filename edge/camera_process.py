@@ -39,6 +39,7 @@ from edge.timeline import Sampler, Timeline
 
 ALIVE_S = 0.25  # between two signs of life
 PATIENCE_S = 0.1  # for a free slot; a station that has none by then is stopped or starved
+NICE = 10  # what is decoded and not encoded in time is wasted: the station's process goes first
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -154,6 +155,7 @@ def main(end: int, station: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != station:
         return
+    os.nice(NICE)
     try:
         Reader(Link(socket.socket(fileno=end))).run()
     except LinkClosedError:
