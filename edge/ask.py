@@ -143,6 +143,8 @@ def _of_video(card: AnswerCard, video: Path, task: str | None) -> _Subject:
         raise UserFault(
             f"{video}: the model was trained on published features, which no video has; give --data"
         )
+    if not video.is_file():  # a number would be a camera, which never ends
+        raise UserFault(f"{video}: no such video file; a recording of a data set needs --data")
     features = video_features(video, load_encoder(card.encoder), rate_hz=card.rate_hz)
     duration_s = float(features.times_s[-1]) + 1 / card.rate_hz
     return _Subject(features, duration_s, None if task is None else find_task(task))

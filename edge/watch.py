@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 
 from edge.deployment import SAMPLE, Deployment
 from edge.deployment import Station as StationConfig
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 FLUSH_S = 30.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+STEADY_S = 60.0  # a station that ran so long begins again with the shortest wait
 POLL_S = 0.2
 
 
@@ -93,9 +95,11 @@ class _Watch:
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S
         while True:
+            began_s = monotonic()
             try:
                 self._watch()
             except Exception as error:  # the other stations go on
+                wait_s = FIRST_WAIT_S if monotonic() - began_s >= STEADY_S else wait_s
                 if self._fast:
                     self.failure = error
                     return

@@ -160,6 +160,15 @@ def test_a_video_has_no_published_features(model: Path, tmp_path: Path) -> None:
     assert "published features, which no video has; give --data" in str(result.exception)
 
 
+@pytest.mark.parametrize("name", ["0", "rtsp://camera/live", "nothing.mp4"])
+def test_only_a_file_is_asked_about_without_a_data_set(model: Path, name: str) -> None:
+    card = json.loads((model / CARD).read_text())
+    (model / CARD).write_text(json.dumps(card | {"encoder": "efficientnet-lite0"}))
+    result = CliRunner().invoke(app, ["ask", str(model), name])
+    assert isinstance(result.exception, UserFault)
+    assert "no such video file; a recording of a data set needs --data" in str(result.exception)
+
+
 def test_files_that_are_not_the_card_s_are_refused(model: Path, tmp_path: Path) -> None:
     for name in (WEIGHTS, SCALE):
         whole = (model / name).read_bytes()
