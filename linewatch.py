@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashboard import cli as dashboard_cli
-from edge import ask, bench_cli, doctor_cli, evaluate_cli, export_cli, learning
 from edge import cli as edge_cli
+from edge import doctor_cli, learning
+from edge.answers import ask
+from edge.bench import cli as bench_cli
+from edge.evaluation import cli as evaluation_cli
+from edge.export import cli as export_cli
 from industryasm import cli as industryasm_cli
 from industryasm.fault import UserFault
 
@@ -36,8 +40,8 @@ app.command()(industryasm_cli.tasks)
 app.add_typer(industryasm_cli.data, name="data")
 app.command()(learning.train)
 app.command()(export_cli.export)
-app.command()(evaluate_cli.predict)
-app.add_typer(evaluate_cli.evaluate, name="evaluate")
+app.command()(evaluation_cli.predict)
+app.add_typer(evaluation_cli.evaluate, name="evaluate")
 app.add_typer(bench_cli.bench, name="bench")
 app.command()(ask.train_answers)
 app.command()(ask.ask)

@@ -30,11 +30,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "datasets"), str(ROOT / "tests")]
 
 from rtsp_server import RtspServer  # noqa: E402  (the camera of the tests)
 
-from edge.evaluate_cli import score_table  # noqa: E402
-from edge.evaluation import Evaluation, baseline_labels, delay_of  # noqa: E402
+from edge.cameras.sources import open_source  # noqa: E402
+from edge.evaluation.cli import score_table  # noqa: E402
+from edge.evaluation.streamed import Evaluation, baseline_labels, delay_of  # noqa: E402
 from edge.features import Features  # noqa: E402
 from edge.pipeline import StepStream  # noqa: E402
-from edge.sources import open_source  # noqa: E402
 from industryasm.segment import Segment, frame_labels  # noqa: E402
 from industryasm.vocabulary import Step, Task  # noqa: E402
 from models.card import ENCODER  # noqa: E402

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "datasets")]
 
-from edge.picture_health import PictureHealth, PictureState  # noqa: E402
-from edge.sources import open_source  # noqa: E402
+from edge.cameras.picture_health import PictureHealth, PictureState  # noqa: E402
+from edge.cameras.sources import open_source  # noqa: E402
 from models.card import ENCODER  # noqa: E402
 from models.runtime import load_encoder  # noqa: E402
 

@@ -29,8 +29,8 @@ def monitor(
     ] = None,
 ) -> None:
     """Watch one source and print cycles, steps and deviations as they are found."""
+    from edge.cameras.sources import open_source
     from edge.pipeline import load_pipeline
-    from edge.sources import open_source
     from industryasm.vocabulary import find_task
 
     vocabulary = find_task(task)

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.functional_validators import AfterValidator
 
-from edge.frame import NETWORK_SCHEMES
+from edge.cameras.frame import NETWORK_SCHEMES
 from edge.messages import Identifier
 from industryasm.vocabulary import TASKS_FOLDER, task_ids
 from industryasm.yaml_file import Fault, Location, YamlFile, YamlFileError

@@ -10,8 +10,8 @@ from typing import get_args
 
 import numpy as np
 
+from edge.cameras.network_camera import masked
 from edge.deployment import Deployment, Station
-from edge.network_camera import masked
 from industryasm.fault import UserFault
 from models.card import ENCODER, read_card, shipped_model, watching_encoder
 from models.graph import RuntimeName

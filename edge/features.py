@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from edge.sources import open_source
+from edge.cameras.sources import open_source
 from industryasm.recording import DataSet, Recording, RecordingError
 from models.card import ENCODER, ModelError
 from models.runtime import Encoder, load_encoder

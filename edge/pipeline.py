@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.frame import Frame
+from edge.cameras.frame import Frame
 from edge.window import Chunk, RollingWindow
 from industryasm.segment import Segment
 from industryasm.vocabulary import Task

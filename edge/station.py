@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 
-from edge.frame import Frame, Source, SourceError, SourceState
+from edge.cameras.frame import Frame, Source, SourceError, SourceState
+from edge.cameras.picture_health import PictureHealth
 from edge.messages import Heartbeat, StationStarted, StationState
 from edge.outbox import Outbox
-from edge.picture_health import PictureHealth
 from edge.pipeline import Pipeline
 from edge.reporter import Reporter
 from edge.sender import Sender

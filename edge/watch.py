@@ -13,17 +13,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 
+from edge.cameras.frame import Source, SourceError, SourceState
+from edge.cameras.picture_health import PictureHealth
+from edge.cameras.sources import open_source
 from edge.deployment import SAMPLE, Deployment
 from edge.deployment import Station as StationConfig
-from edge.frame import Source, SourceError, SourceState
 from edge.messages import StationStarted
 from edge.outbox import Outbox
-from edge.picture_health import PictureHealth
 from edge.pipeline import Pipeline
 from edge.reporter import Reporter, task_info
 from edge.sender import Sender
 from edge.shared_encoders import SharedEncoders
-from edge.sources import open_source
 from edge.station import Station
 from industryasm.fault import UserFault
 from industryasm.stations.sample import sample_recording

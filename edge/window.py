@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.timeline import TOLERANCE_S
+from edge.cameras.timeline import TOLERANCE_S
 from models.chunks import ChunkShape
 
 

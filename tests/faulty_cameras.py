@@ -12,8 +12,8 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from edge.frame import Shot, SourceError
-from edge.view import View
+from edge.cameras.frame import Shot, SourceError
+from edge.cameras.view import View
 from tests.clip import numbered
 
 INTERVAL_S = 0.04

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from edge import answer_training, language_answers
-from edge.answer_model import CARD, SCALE, WEIGHTS, AnswerModelError, load_answer_model, read_card
-from edge.ask import Asked
+from edge.answers import questions
+from edge.answers import training as answer_training
+from edge.answers.ask import Asked
+from edge.answers.model import CARD, SCALE, WEIGHTS, AnswerModelError, load_answer_model, read_card
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet
 from linewatch import app
@@ -28,10 +29,10 @@ RECORDING = "toy-car-test-50"
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer_training, "new_model", tiny_system)
-    monkeypatch.setattr("edge.answer_model.new_model", tiny_system)
+    monkeypatch.setattr("edge.answers.model.new_model", tiny_system)
     monkeypatch.setattr(answer_training, "VALIDATION_EXAMPLES", 2)
-    few = dict.fromkeys(language_answers.LONGEST_ANSWER, 6)
-    monkeypatch.setattr("edge.answer_model.LONGEST_ANSWER", few)
+    few = dict.fromkeys(questions.LONGEST_ANSWER, 6)
+    monkeypatch.setattr("edge.answers.model.LONGEST_ANSWER", few)
 
 
 @pytest.fixture(scope="module")

@@ -28,13 +28,13 @@ from edge.bench.overload import overload
 from edge.bench.park import CameraPark
 from edge.bench.peers import peers
 from edge.bench.report import Report, commit_of
-from edge.frame import Frame, Shot, SourceError
+from edge.cameras.frame import Frame, Shot, SourceError
+from edge.cameras.read_ahead import ReadAhead
+from edge.cameras.recording_source import RecordingSource
+from edge.cameras.sources import open_source
+from edge.cameras.video_file import video_file_shots
+from edge.cameras.view import View
 from edge.machine import this_machine
-from edge.read_ahead import ReadAhead
-from edge.recording_source import RecordingSource
-from edge.sources import open_source
-from edge.video_file import video_file_shots
-from edge.view import View
 from industryasm.vocabulary import Task, load_task
 from models.card import ENCODER, shipped_model
 from models.runtime import Encoder, TemporalModel, load_encoder, load_model

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.frame import Frame, Source
+from edge.cameras.frame import Frame, Source
+from edge.cameras.picture_health import PictureHealth
+from edge.cameras.sources import open_source
 from edge.messages import StationState
 from edge.outbox import Outbox
-from edge.picture_health import PictureHealth
 from edge.pipeline import load_pipeline
 from edge.reporter import Reporter
 from edge.sender import Sender
-from edge.sources import open_source
 from edge.station import Station
 from industryasm.segment import Segment
 from industryasm.stations.rendering import named_looks, render_recording

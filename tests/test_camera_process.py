@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.backlog import MAX_DELAY_S, NUM_READY, Backlog
-from edge.camera_link import (
+from edge.cameras.backlog import MAX_DELAY_S, NUM_READY, Backlog
+from edge.cameras.frame import Frame, SourceError
+from edge.cameras.link import (
     NUM_SLOTS,
     Alive,
     Back,
@@ -31,11 +32,10 @@ from edge.camera_link import (
     new_memory,
     slots_of,
 )
-from edge.camera_process import Reader
-from edge.frame import Frame, SourceError
-from edge.live_source import QUEUE_FRAMES, LiveSource
-from edge.sources import open_source
-from edge.view import View
+from edge.cameras.live_source import QUEUE_FRAMES, LiveSource
+from edge.cameras.process import Reader
+from edge.cameras.sources import open_source
+from edge.cameras.view import View
 from tests.clip import number_of, write_clip
 from tests.rtsp_server import RtspServer
 
@@ -125,9 +125,9 @@ def test_a_reader_killed_from_outside_is_replaced_and_time_goes_on() -> None:
 
 STATION = """
 import sys, time
-from edge.camera_link import Camera
-from edge.live_source import LiveSource
-from edge.view import View
+from edge.cameras.link import Camera
+from edge.cameras.live_source import LiveSource
+from edge.cameras.view import View
 source = LiveSource("bench", Camera(sys.argv[1], sys.argv[2], View()), rate_hz=25)
 next(source)
 print(source.process_id, flush=True)

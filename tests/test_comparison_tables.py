@@ -20,24 +20,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from edge import answer_training, language_answers
-from edge import frame_table as frame_comparison
-from edge.answer_training import AnswerTraining
-from edge.frame_judgement import SWITCH_PENALTIES, FrameJudgement, judge_frames
-from edge.frame_table import FrameJob, frame_table_rows, run_job
-from edge.frame_yardsticks import yardsticks
-from edge.labelled_videos import FeatureScale, LabelledSplits, labelled_splits
-from edge.language_questions import QUERIES, questions
-from edge.language_table import (
+from edge.answers import training as answer_training
+from edge.answers.questions import QUERIES, questions
+from edge.answers.training import AnswerTraining
+from edge.evaluation import frame_table as frame_comparison
+from edge.evaluation import language_answers
+from edge.evaluation.frame_judgement import SWITCH_PENALTIES, FrameJudgement, judge_frames
+from edge.evaluation.frame_table import FrameJob, frame_table_rows, run_job
+from edge.evaluation.frame_yardsticks import yardsticks
+from edge.evaluation.language_table import (
     COLUMNS,
     ROWS,
     LanguageJob,
     language_table_rows,
     run_language_job,
 )
-from edge.language_yardsticks import language_yardsticks
-from edge.training_processes import TrainingProcessError, side_by_side
-from edge.work_folder import WorkFolderError, claim
+from edge.evaluation.language_yardsticks import language_yardsticks
+from edge.evaluation.training_processes import TrainingProcessError, side_by_side
+from edge.evaluation.work_folder import WorkFolderError, claim
+from edge.labelled_videos import FeatureScale, LabelledSplits, labelled_splits
 from industryasm.recording import (
     AnnotatedSegment,
     DataSet,
@@ -161,7 +162,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     command = arguments(data, work)
     kill_in_training(command, FrameJob(data, FRAME_ROWS[0], 0, 2, work))
     with pytest.MonkeyPatch.context() as patch, threads_kept():
-        patch.setattr("edge.frame_table.side_by_side", one_by_one)
+        patch.setattr("edge.evaluation.frame_table.side_by_side", one_by_one)
         result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return Finished(data, work, result.output)
@@ -252,7 +253,7 @@ def test_a_second_call_reads_what_is_there(
     before = files_of(finished.work)
     assert sum(name.endswith("test.json") for name in before) == len(FRAME_ROWS)
     assert not [name for name in before if name.endswith(".part")]
-    monkeypatch.setattr("edge.frame_table.side_by_side", one_by_one)
+    monkeypatch.setattr("edge.evaluation.frame_table.side_by_side", one_by_one)
     again = CliRunner().invoke(app, arguments(finished.data, finished.work), catch_exceptions=False)
     assert again.output == finished.printed
     assert files_of(finished.work) == before
@@ -278,7 +279,9 @@ def test_results_come_in_the_order_of_the_jobs_and_a_killed_process_is_one_clear
 def test_a_folder_of_other_data_is_refused_and_left_alone(
     finished: Finished, toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.frame_table.side_by_side", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(
+        "edge.evaluation.frame_table.side_by_side", lambda *_, **__: pytest.fail("trained")
+    )
     before = files_of(finished.work)
     spoil(toys, lambda features: features + 1e-3)
     result = CliRunner().invoke(app, arguments(toys, finished.work))
@@ -595,7 +598,7 @@ def test_answers_to_other_questions_are_not_taken(
 def test_every_row_of_the_language_table_is_trained_asked_and_told(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.language_questions.QUERIES", 1)
+    monkeypatch.setattr("edge.answers.questions.QUERIES", 1)
     splits = labelled_splits(DataSet(toys))
     found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits)}
     assert list(found) == ["the truth", "blind prior", "linear probe, mean of ±1 s, its segments"]

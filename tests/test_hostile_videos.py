@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.frame import Frame, SourceError
-from edge.sources import open_source
-from edge.video_file import MAX_PIXELS
+from edge.cameras.frame import Frame, SourceError
+from edge.cameras.sources import open_source
+from edge.cameras.video_file import MAX_PIXELS
 from tests.clip import TIME_BASE, number_of, numbered, write_clip
 from tests.rtsp_server import AccessUnit, RtspServer, access_units, parameter_sets
 
@@ -177,8 +177,8 @@ def png_of_size(path: Path, width: int, height: int) -> None:
 
 FILL = """
 import resource, sys
-from edge.frame import SourceError
-from edge.sources import open_source
+from edge.cameras.frame import SourceError
+from edge.cameras.sources import open_source
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 256 * 2**20,) * 2)
 for path in sys.argv[1:]:

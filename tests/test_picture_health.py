@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.picture_health import FROZEN_AFTER_S, HOLD_S, HealthChange, PictureHealth, PictureState
-from edge.sources import open_source
+from edge.cameras.picture_health import (
+    FROZEN_AFTER_S,
+    HOLD_S,
+    HealthChange,
+    PictureHealth,
+    PictureState,
+)
+from edge.cameras.sources import open_source
 
 Picture = NDArray[np.uint8]
 Change = Callable[[Picture, float], Picture]

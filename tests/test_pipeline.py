@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.evaluation import evaluate_segmentation
+from edge.cameras.sources import open_source
+from edge.evaluation.streamed import evaluate_segmentation
 from edge.features import FeatureStore, video_features
 from edge.messages import CycleStarted as CycleStartedMessage
 from edge.messages import DeviationSeen, SegmentSeen
 from edge.pipeline import load_pipeline
 from edge.reporter import Reporter, task_info
-from edge.sources import open_source
 from industryasm.recording import DataSet
 from industryasm.stations.rendering import render_data_set
 from industryasm.vocabulary import load_task

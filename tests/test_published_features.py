@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from edge.evaluation import evaluate_deviations, evaluate_segmentation
+from edge.evaluation.streamed import evaluate_deviations, evaluate_segmentation
 from edge.features import FeatureStore, NoPictures, published_features
 from edge.learning import train as train_command
 from edge.pipeline import Pipeline, load_pipeline

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.frame import Source, SourceError
-from edge.live_source import QUEUE_FRAMES
-from edge.network_camera import masked, network_camera_shots
-from edge.sources import open_source
-from edge.view import View
+from edge.cameras.frame import Source, SourceError
+from edge.cameras.live_source import QUEUE_FRAMES
+from edge.cameras.network_camera import masked, network_camera_shots
+from edge.cameras.sources import open_source
+from edge.cameras.view import View
 from tests.clip import number_of, numbered, write_clip
 from tests.rtsp_server import RtspServer
 

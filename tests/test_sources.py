@@ -21,10 +21,10 @@ from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.frame import Frame, SourceError
-from edge.sources import open_source
-from edge.timeline import Needless, Sampler, Timeline
-from edge.view import View
+from edge.cameras.frame import Frame, SourceError
+from edge.cameras.sources import open_source
+from edge.cameras.timeline import Needless, Sampler, Timeline
+from edge.cameras.view import View
 from tests.clip import number_of, numbered, write_clip
 
 SHARED_VIDEO = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"

@@ -9,13 +9,13 @@ from pathlib import Path
 from dashboard.hub import Hub
 from dashboard.status import StationDetail
 from dashboard.store import Store
-from edge.frame import Source, SourceState
+from edge.cameras.frame import Source, SourceState
+from edge.cameras.sources import open_source
 from edge.messages import StationStarted
 from edge.outbox import Outbox
 from edge.pipeline import load_pipeline
 from edge.reporter import Reporter, task_info
 from edge.sender import Sender
-from edge.sources import open_source
 from edge.station import Station
 from industryasm.stations.rendering import named_looks, render_recording
 from industryasm.vocabulary import load_task

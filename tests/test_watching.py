@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from edge import watch
+from edge.cameras.frame import SourceError
+from edge.cameras.sources import open_source
 from edge.deployment import Deployment, load_deployment
-from edge.frame import SourceError
 from edge.messages import Event, Heartbeat
 from edge.outbox import Outbox, OutboxError
 from edge.pipeline import load_pipeline
 from edge.sender import Sender
-from edge.sources import open_source
 from edge.watch import watch_stations
 from industryasm.stations.rendering import named_looks, render_recording
 from industryasm.vocabulary import load_task

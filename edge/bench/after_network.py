@@ -15,10 +15,10 @@ from time import perf_counter
 import numpy as np
 
 from edge.bench.measurement import Goal, Measurement, NotMeasured, Row, p99
+from edge.cameras.sources import open_source
 from edge.outbox import Outbox
 from edge.pipeline import Pipeline
 from edge.reporter import Reporter
-from edge.sources import open_source
 from industryasm.vocabulary import Task
 from models.card import read_card, shipped_model
 from models.onnx_runtime import OnnxGraph

@@ -13,9 +13,9 @@ import numpy as np
 
 from edge.bench.measurement import Goal, Measurement
 from edge.bench.park import CameraPark, Window
-from edge.recording_source import RecordingSource
-from edge.video_file import video_file_shots
-from edge.view import View
+from edge.cameras.recording_source import RecordingSource
+from edge.cameras.video_file import video_file_shots
+from edge.cameras.view import View
 from models.runtime import Encoder
 
 NEAR_LINEAR, EVEN = Goal("at least", 0.95), Goal("at least", 0.9)

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.video_file import video_file_shots
-from edge.view import View
+from edge.cameras.video_file import video_file_shots
+from edge.cameras.view import View
 
 FPS = 25
 SIZE, SUB_SIZE = (1280, 720), (640, 360)

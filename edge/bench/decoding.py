@@ -16,9 +16,9 @@ import av
 
 from edge.bench.measurement import Goal, NotMeasured, Row, in_turns
 from edge.bench.measurement import Measurement as Measured
-from edge.recording_source import RecordingSource
-from edge.video_file import video_file_shots
-from edge.view import View
+from edge.cameras.recording_source import RecordingSource
+from edge.cameras.video_file import video_file_shots
+from edge.cameras.view import View
 from industryasm.fault import UserFault
 
 GOAL = Goal("at least", 0.85)

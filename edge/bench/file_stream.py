@@ -16,8 +16,8 @@ import numpy as np
 
 from edge.batching_encoder import BatchingEncoder
 from edge.bench.measurement import Goal, Measurement, in_turns
+from edge.cameras.sources import open_source
 from edge.pipeline import Pipeline
-from edge.sources import open_source
 from industryasm.vocabulary import Task
 from models.runtime import Encoder, TemporalModel
 

@@ -11,8 +11,8 @@ from time import monotonic
 
 import numpy as np
 
+from edge.cameras.sources import open_source
 from edge.pipeline import StepStream
-from edge.sources import open_source
 from industryasm.vocabulary import load_task
 from models.card import shipped_model
 from models.runtime import encoder_of, load_model

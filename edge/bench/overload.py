@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from edge.backlog import MAX_DELAY_S
 from edge.bench.measurement import Goal, Measurement
 from edge.bench.park import CameraPark, Window
-from edge.live_source import QUEUE_FRAMES
+from edge.cameras.backlog import MAX_DELAY_S
+from edge.cameras.live_source import QUEUE_FRAMES
 
 # Two late pictures more would mean that something queues up which nobody counts.
 SPARE_PICTURES = 2

@@ -1,6 +1,6 @@
 """Live cameras as stations watch them: a server in another process, a thread and a process each.
 
-camera_server (process) --RTSP--> camera_process (one each) --> thread: health, pipeline
+camera_server (process) --RTSP--> cameras.process (one each) --> thread: health, pipeline
                                                    one BatchingEncoder for all <--/
 """
 
@@ -21,10 +21,10 @@ from typing import Self
 from edge.batching_encoder import BatchingEncoder
 from edge.bench.measurement import p99
 from edge.bench.processes import cpu_s, pss_mb
-from edge.live_source import LiveSource
-from edge.picture_health import PictureHealth
+from edge.cameras.live_source import LiveSource
+from edge.cameras.picture_health import PictureHealth
+from edge.cameras.sources import open_source
 from edge.pipeline import Pipeline
-from edge.sources import open_source
 from industryasm.fault import UserFault
 from industryasm.vocabulary import Task
 from models.runtime import Encoder, TemporalModel

@@ -21,10 +21,10 @@ import numpy as np
 
 from edge.bench.file_stream import run_pipeline
 from edge.bench.measurement import Goal, Measurement, NotMeasured, Row, in_turns
-from edge.read_ahead import AHEAD_FRAMES
-from edge.recording_source import RecordingSource
-from edge.video_file import video_file_shots
-from edge.view import View
+from edge.cameras.read_ahead import AHEAD_FRAMES
+from edge.cameras.recording_source import RecordingSource
+from edge.cameras.video_file import video_file_shots
+from edge.cameras.view import View
 from industryasm.fault import UserFault
 from industryasm.vocabulary import Task
 from models.runtime import Encoder, TemporalModel

@@ -1,0 +1,1 @@
+"""Questions about recordings: trains a video language model and asks it."""

@@ -1,0 +1,195 @@
+"""A trained video language model in a folder, with a card, and questions that are put to it.
+
+```
+MODEL/card.json                  what it is: this module
+MODEL/answers/best.safetensors   what was trained of it; the rest is SmolLM2 as published
+MODEL/scale.safetensors          mean and spread of the features that it was trained on
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge.answers.questions import LONGEST_ANSWER
+from edge.answers.training import ANSWERS, AnswerTraining, new_model
+from edge.features import Features
+from edge.labelled_videos import FeatureScale, LabelledSplits
+from industryasm.fault import UserFault
+from industryasm.vocabulary import Identifier, Task
+from models.card import Sha256, file_sha256
+from models.language.answer_parser import (
+    read_captions,
+    read_highlights,
+    read_segments,
+    read_spans,
+)
+from models.language.answer_report import ReadAnswer, Rule
+from models.language.instructions import Question, write_instruction
+from models.language.step_phrases import StepPhrases
+from models.temporalvlm.answer import Answer
+from models.temporalvlm.config import SystemName
+
+if TYPE_CHECKING:
+    from models.temporalvlm.video_language_model import VideoLanguageModel
+
+CARD, SCALE, WEIGHTS = "card.json", "scale.safetensors", f"{ANSWERS}/best.safetensors"
+MENDED: tuple[Rule, ...] = ("other_wording", "swap_reversed", "cut_at_end")
+"""What is mended in an answer before it is shown; each mend is told."""
+
+
+class AnswerModelError(UserFault, ValueError):
+    """A folder holds no model that answers, or one that does not fit the recording."""
+
+
+class AnswerCard(BaseModel):
+    """What a model is: its system, its input, where it came from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["answers"] = "answers"
+    version: Literal[1] = 1
+    system: SystemName
+    time_marks: Annotated[int, Field(gt=0, le=65536)] | None
+    steps: tuple[int, int]
+    seed: int
+    encoder: Identifier | None
+    rate_hz: Annotated[float, Field(gt=0, le=1000)]
+    feature_dim: Annotated[int, Field(gt=0, le=65536)]
+    weights_sha256: Sha256
+    scale_sha256: Sha256
+    trained_on: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What was asked in words, what the model said, and what of it could be read."""
+
+    instruction: str
+    answer: Answer
+    read: ReadAnswer[Any]
+
+
+def write_card(folder: Path, training: AnswerTraining, splits: LabelledSplits) -> AnswerCard:
+    """Make the folder of a finished training a model that can be asked."""
+    from safetensors.numpy import save_file
+
+    scale = {"mean": splits.scale.mean, "spread": splits.scale.spread}
+    save_file({name: values.astype(np.float32) for name, values in scale.items()}, folder / SCALE)
+    card = AnswerCard(
+        system=training.system,
+        time_marks=training.time_marks,
+        steps=training.steps,
+        seed=training.seed,
+        encoder=splits.encoder,
+        rate_hz=splits.rate_hz,
+        feature_dim=len(splits.scale.mean),
+        weights_sha256=file_sha256(folder / WEIGHTS),
+        scale_sha256=file_sha256(folder / SCALE),
+        trained_on=f"{splits.name}: {len(splits.videos['train'])} recordings, "
+        f"{', '.join(sorted(splits.tasks))}",
+    )
+    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+class AnswerModel:
+    """A model that is asked about one video after the other."""
+
+    def __init__(self, card: AnswerCard, scale: FeatureScale, model: VideoLanguageModel) -> None:
+        self.card = card
+        self._scale = scale
+        self._model = model.eval()
+
+    def ask(
+        self, question: Question, features: Features, *, task: Task | None, duration_s: float
+    ) -> Reply:
+        """Put a question to a video with features (N, D); the same question, the same reply.
+
+        `task` names the steps of a segmentation. Raises `AnswerModelError` for features of other
+        width and a segmentation without a task.
+        """
+        from models.temporalvlm.video import segment_video
+
+        if features.features.shape[1] != self.card.feature_dim:
+            raise AnswerModelError(
+                f"features of {features.features.shape[1]} numbers; the model was trained on "
+                f"{self.card.feature_dim}: ask about a recording with such features"
+            )
+        if question.task == "segmentation" and task is None:
+            raise AnswerModelError("a segmentation needs the task whose steps are looked for")
+        instruction = write_instruction(question)
+        scaled = self._scale.apply(features.features)
+        video, _ = segment_video(scaled, features.times_s, self._model.segmentation)
+        longest = LONGEST_ANSWER[question.task]
+        (answer,) = self._model.answer(video, [instruction], max_new_tokens=longest)
+        return Reply(instruction, answer, _read(question, answer, task, duration_s))
+
+
+def load_answer_model(folder: Path, *, cache: Path) -> AnswerModel:
+    """Load a model and check its files; SmolLM2 is kept in the folder `cache`.
+
+    Raises `AnswerModelError` where the folder holds none, or files that are not those of its card.
+    """
+    from safetensors.numpy import load_file
+
+    from models.training_loop import TrainingError, load_weights
+
+    card = read_card(folder)
+    for name, sha256 in ((WEIGHTS, card.weights_sha256), (SCALE, card.scale_sha256)):
+        if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
+            raise AnswerModelError(
+                f"{folder / name}: is not the file that {CARD} tells of; train again with "
+                "`linewatch train-answers`"
+            )
+    stored = load_file(folder / SCALE)
+    scale = FeatureScale(stored["mean"], stored["spread"])
+    training = AnswerTraining(card.system, card.time_marks, card.steps, card.seed)
+    model = new_model(training, feature_dim=card.feature_dim, cache=cache)
+    try:
+        load_weights(model, folder / WEIGHTS)
+    except TrainingError as error:
+        raise AnswerModelError(f"{error}; this version builds {card.system} otherwise") from error
+    return AnswerModel(card, scale, model)
+
+
+def read_card(folder: Path) -> AnswerCard:
+    """Read the card of a model that answers; raise `AnswerModelError` where there is none."""
+    path = folder / CARD
+    try:
+        return AnswerCard.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise AnswerModelError(
+            f"{path}: cannot be read ({error.strerror}); train a model with "
+            "`linewatch train-answers`"
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise AnswerModelError(
+            f"{path}: {place}: {first['msg']}; is it the folder of a model that answers?"
+        ) from error
+
+
+def _read(
+    question: Question, answer: Answer, task: Task | None, duration_s: float
+) -> ReadAnswer[Any]:
+    text, finished = answer.text, answer.is_finished
+    match question.task:
+        case "dense_captioning":
+            return read_captions(text, duration_s=duration_s, rules=MENDED, finished=finished)
+        case "grounding":
+            return read_spans(text, duration_s=duration_s, rules=MENDED, finished=finished)
+        case "highlights":
+            return read_highlights(text, duration_s=duration_s, rules=MENDED, finished=finished)
+        case "segmentation":
+            assert task is not None
+            phrases = StepPhrases.of(task)
+            return read_segments(
+                text, phrases, duration_s=duration_s, rules=MENDED, finished=finished
+            )

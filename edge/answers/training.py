@@ -1,0 +1,118 @@
+"""Trains a video language model to answer questions about recordings, in two stages.
+
+`alignment` first, then `language_training`. Each stage is a training in the model's folder that
+goes on where it was stopped; a folder of another training is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.answers.questions import questions
+from edge.labelled_videos import LabelledSplits
+from industryasm.repairs import Repairs
+from models.language.examples import Example
+from models.temporalvlm.config import SMALL, SMOLLM2_135M, SystemName
+
+if TYPE_CHECKING:
+    from models.temporalvlm.video_language_model import VideoLanguageModel
+
+ALIGNMENT, ANSWERS = "alignment", "answers"
+LEARNING_RATE = 1e-3
+VALIDATION_EXAMPLES = 16
+TIME_MARKS = 8
+"""Video tokens between two times that are written as text: those of a window."""
+
+FRAMES = SMALL.segmentation.segments * SMALL.segmentation.frames
+
+
+@dataclass(frozen=True)
+class AnswerTraining:
+    """What is trained, and for how long: `steps` of alignment and of language training."""
+
+    system: SystemName
+    time_marks: int | None
+    steps: tuple[int, int]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The system's name, and whether it writes times as text."""
+        return self.system if self.time_marks is None else f"{self.system}, times as text"
+
+
+def new_model(training: AnswerTraining, *, feature_dim: int, cache: Path) -> VideoLanguageModel:
+    """Build the model of a training with new weights; SmolLM2 is kept in the folder `cache`."""
+    import torch
+
+    from models.temporalvlm.language_model import smollm2
+    from models.temporalvlm.systems import build_system
+    from models.training_loop import seed_of
+
+    torch.manual_seed(seed_of("weights", training.seed))
+    config = SMOLLM2_135M.model_copy(update={"time_marks": training.time_marks})
+    return build_system(
+        training.system,
+        feature_dim=feature_dim,
+        frames=FRAMES,
+        language=smollm2(config, cache=cache),
+    )
+
+
+def train_answers(
+    training: AnswerTraining, splits: LabelledSplits, folder: Path, *, cache: Path
+) -> VideoLanguageModel:
+    """Train in `folder`, or read what is trained there; the model has its best weights.
+
+    Raises `TrainingError` for the folder of another training.
+    """
+    from models.temporalvlm.alignment import AlignmentDraws, AlignmentLoss
+    from models.temporalvlm.language_training import LanguageDraws, mean_loss
+    from models.temporalvlm.parts import freeze
+    from models.temporalvlm.video_crops import VideoCrops
+    from models.training_loop import LoopConfig, run_loop
+
+    feature_dim = splits.videos["train"][0].features.shape[1]
+    model = new_model(training, feature_dim=feature_dim, cache=cache)
+    assert model.language is not None
+    texts = {task: model.language.embed_texts(splits.phrases(task)) for task in splits.tasks}
+    crops = VideoCrops(splits.videos["train"], seed=training.seed)
+    about = {"system": training.name, "data": splits.name, "recordings": len(crops.videos)}
+    first, second = (
+        LoopConfig(
+            steps=steps,
+            learning_rate=LEARNING_RATE,
+            check_every=max(1, steps // 8),
+            seed=training.seed,
+        )
+        for steps in training.steps
+    )
+    trained = model.trained
+    freeze(model, trained - {"lora"})
+    run_loop(
+        AlignmentLoss(model, texts),
+        AlignmentDraws(crops, model).loss,
+        first,
+        folder / ALIGNMENT,
+        about={"stage": ALIGNMENT, **about},
+    )
+    freeze(model, trained)
+    known = {video.name: video for video in splits.videos["validation"]}
+    judged = sorted(questions(splits, "validation", Repairs()), key=_mixed)[:VALIDATION_EXAMPLES]
+    run_loop(
+        model,
+        LanguageDraws(crops, splits.recordings, splits.tasks, model).loss,
+        second,
+        folder / ANSWERS,
+        about={"stage": ANSWERS, **about},
+        validate=lambda: -mean_loss(model, judged, known),
+    )
+    return model
+
+
+def _mixed(example: Example) -> int:
+    from models.training_loop import seed_of
+
+    return seed_of(example.recording_id, example.instruction)

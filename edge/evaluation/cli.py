@@ -1,0 +1,211 @@
+"""`linewatch evaluate`: models, and data sets themselves, judged on recordings with known truth.
+
+PyTorch, which the probes are fitted with, is imported when a command needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from industryasm.fault import UserFault
+
+if TYPE_CHECKING:
+    from edge.evaluation.streamed import Evaluation
+    from industryasm.recording import SplitName
+    from models.metrics import DeviationScore, SegmentationScore
+
+evaluate = typer.Typer(
+    help="Judge models and data sets on recordings whose truth is known.",
+    invoke_without_command=True,
+)
+
+
+class TablePart(StrEnum):
+    """The parts of the comparison, as a choice on the command line."""
+
+    frames = "frames"
+    language = "language"
+
+
+class SplitChoice(StrEnum):
+    """The splits of a data set, as a choice on the command line."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+@evaluate.callback()
+def comparison(
+    context: typer.Context,
+    table: Annotated[
+        bool, typer.Option("--table", help="Train and compare TemporalVLM and other systems.")
+    ] = False,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Data set of the table; may be repeated.")
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for the trainings; goes on with what is there.")
+    ] = None,
+    part: Annotated[
+        list[TablePart] | None, typer.Option(help="Which tables [both]; may be repeated.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="Trainings of each row.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 800,
+    answer_steps: Annotated[
+        int, typer.Option(min=1, help="Steps of each training to answer questions.")
+    ] = 400,
+    processes: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 2,
+) -> None:
+    """Judge models and data sets on recordings whose truth is known."""
+    if context.invoked_subcommand is not None:
+        if table:
+            raise UserFault(f"--table and {context.invoked_subcommand}: call one after the other")
+        return
+    if not table:
+        typer.echo(context.get_help())
+        return
+    if not data or work is None:
+        raise UserFault("--table needs --data DIR (may be repeated) and --work DIR")
+    from edge.evaluation.frame_table import frame_table, frame_table_rows
+    from edge.evaluation.language_table import language_table, language_table_rows
+
+    parts = part or list(TablePart)
+    for folder in (given.resolve() for given in data):  # `.` has no name
+        if TablePart.frames in parts:
+            frames = frame_table(folder, work=work, seeds=seeds, steps=steps, processes=processes)
+            head = f"{folder.name}: frame-wise, {seeds} seeds, {steps} steps\n"
+            typer.echo("\n".join([head, *frame_table_rows(frames), ""]))
+        if TablePart.language in parts:
+            both = (steps, answer_steps)
+            answers = language_table(
+                folder, work=work, seeds=seeds, steps=both, processes=processes
+            )
+            head = f"{folder.name}: answers, {seeds} seeds, {steps} and {answer_steps} steps\n"
+            typer.echo("\n".join([head, *language_table_rows(answers), ""]))
+
+
+@evaluate.command()
+def segmentation(
+    model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
+    data: Annotated[Path, typer.Option(help="Data set.")],
+    split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.test,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score streamed segments against the truth, beside the probes and the majority class."""
+    from edge.evaluation.streamed import evaluate_segmentation
+
+    evaluation = evaluate_segmentation(model, data, split.value)
+    if as_json:
+        typer.echo(json.dumps(asdict(evaluation), indent=1))
+        return
+    typer.echo(score_table(evaluation))
+
+
+@evaluate.command()
+def deviations(
+    model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
+    data: Annotated[Path, typer.Option(help="Data set.")],
+    split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.test,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count the known deviations that are found, those that are not, and those invented."""
+    from edge.evaluation.streamed import evaluate_deviations
+
+    score = evaluate_deviations(model, data, split.value)
+    parts: list[tuple[str, DeviationScore]] = [*score.by_kind().items(), ("all", score)]
+    rows = {
+        kind: {
+            "found": len(part.matched),
+            "missed": len(part.missed),
+            "invented": len(part.invented),
+            "median_delay_s": round(float(np.median(part.delays_s)), 1) if part.matched else None,
+        }
+        for kind, part in parts
+    }
+    if as_json:
+        plain = {"precision": score.precision, "recall": score.recall, "kinds": rows}
+        typer.echo(json.dumps(plain, indent=1))
+        return
+    typer.echo(f"{'':14} found  missed  invented  median delay")
+    for kind, row in rows.items():
+        delay = "-" if row["median_delay_s"] is None else f"{row['median_delay_s']:.1f} s"
+        typer.echo(
+            f"{kind:14} {row['found']:5}  {row['missed']:6}  {row['invented']:8}  {delay:>12}"
+        )
+
+
+@evaluate.command()
+def baselines(
+    data: Annotated[Path, typer.Option(help="Data set.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell how hard a data set is: what no model of time gets on its test split, task by task.
+
+    The majority class and linear probes of single frames, fitted on the training split.
+    """
+    from edge.evaluation.difficulty import label_by_baselines, pooled_scores
+    from industryasm.recording import DataSet
+
+    found = []
+    for task in label_by_baselines(DataSet(data)):
+        found.append(task)
+        if not as_json:
+            one_frame = task.scores()["linear probe"]
+            typer.echo(
+                f"{task.task:28} {len(task.truth):3} recordings, linear probe: "
+                f"accuracy {one_frame.accuracy:5.1f}  edit {one_frame.edit:5.1f}  "
+                f"F1@50 {one_frame.f1_50:5.1f}"
+            )
+    pooled = pooled_scores(found)
+    if as_json:
+        tasks = {task.task: task.scores() for task in found} | {"all": pooled}
+        plain = {
+            task: {name: asdict(score) for name, score in scores.items()}
+            for task, scores in tasks.items()
+        }
+        typer.echo(json.dumps(plain, indent=1))
+        return
+    typer.echo("\n".join(score_rows(pooled)))
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
+    data: Annotated[Path, typer.Option(help="Data set.")],
+    out: Annotated[Path, typer.Option(help="File to write, one JSON object a line.")],
+    split: Annotated[SplitChoice | None, typer.Option(help="Which recordings [all].")] = None,
+) -> None:
+    """Write the segments that the model streams for each recording; the truth is not looked at."""
+    from edge.evaluation.streamed import predict as predict_recordings
+
+    which: SplitName | None = None if split is None else split.value
+    num_segments = 0
+    with out.open("w", encoding="utf-8") as file:
+        for recording, said in predict_recordings(model, data, which):
+            segments = [asdict(segment) for segment in said.segments]
+            file.write(json.dumps({"recording": recording, "segments": segments}) + "\n")
+            num_segments += len(segments)
+    typer.echo(f"{out}: {num_segments} segments")
+
+
+def score_table(evaluation: Evaluation) -> str:
+    """Word an evaluation as a table for a terminal."""
+    delay = evaluation.delay
+    told = f"a step is given out {delay.median_s:.1f} s after its end (p95 {delay.p95_s:.1f} s)"
+    return "\n".join([*score_rows(evaluation.scores), told])
+
+
+def score_rows(scores: Mapping[str, SegmentationScore]) -> list[str]:
+    """Word scores by system as the rows of a table for a terminal."""
+    return [f"{'':36} accuracy   edit  F1@10  F1@25  F1@50"] + [
+        f"{name:36} {s.accuracy:8.1f} {s.edit:6.1f} {s.f1_10:6.1f} {s.f1_25:6.1f} {s.f1_50:6.1f}"
+        for name, s in scores.items()
+    ]

@@ -1,0 +1,137 @@
+"""The frame-wise comparison: every row trained with every seed, judged on the test split.
+
+Trainings run side by side in processes of one thread. What is finished lies in the work folder and
+is not done again, so a comparison that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.evaluation.frame_judgement import FrameJudgement, judge_frames
+from edge.evaluation.frame_yardsticks import yardsticks
+from edge.evaluation.table_cell import mean_and_spread
+from edge.evaluation.training_processes import side_by_side
+from edge.evaluation.work_folder import claim, write_json
+from edge.labelled_videos import LabelledSplits, labelled_splits
+from industryasm.recording import DataSet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FrameJob:
+    """One training: a row of the table with one seed on one data set."""
+
+    data: Path
+    row: str
+    seed: int
+    steps: int
+    work: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where this training lies."""
+        name = "".join(c if c.isalnum() else "-" for c in self.row.lower())
+        return self.work / self.data.name / "frames" / name / f"{self.steps}-steps-seed-{self.seed}"
+
+
+def frame_table(
+    data: Path, *, work: Path, seeds: int, steps: int, processes: int
+) -> dict[str, list[FrameJudgement]]:
+    """Return what each system gets, once for each seed; the yardsticks have none, and one entry.
+
+    Raises `WorkFolderError` where trainings on other data of this name lie in `work`.
+    """
+    from models.temporalvlm.frame_rows import FRAME_ROWS
+
+    splits = labelled_splits(DataSet(data))
+    claim(work / data.name, splits)
+    found = {name: [judge_frames(evidence, splits)] for name, evidence in yardsticks(splits)}
+    _prepare_texts(splits, work / data.name)
+    # One seed of all rows comes before the next seed, so that a table can be read early.
+    jobs = [FrameJob(data, row, seed, steps, work) for seed in range(seeds) for row in FRAME_ROWS]
+    for job, judgement in side_by_side(run_job, jobs, processes=processes):
+        found.setdefault(job.row, []).append(judgement)
+    return found
+
+
+def run_job(job: FrameJob) -> FrameJudgement:
+    """Train and judge, or read what was judged before."""
+    path = job.folder / "test.json"
+    if path.is_file():
+        return FrameJudgement.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    import torch
+
+    from models.temporalvlm.frame_rows import frame_loop, train_row
+
+    torch.set_num_threads(1)
+    splits = labelled_splits(DataSet(job.data))
+    evidence = train_row(
+        job.row,
+        train=splits.videos["train"],
+        validation=splits.videos["validation"],
+        texts=_texts(job.work / job.data.name),
+        loop=frame_loop(job.seed, job.steps),
+        folder=job.folder,
+        about={"data": splits.name, "recordings": len(splits.videos["train"])},
+    )
+    judgement = judge_frames(evidence, splits)
+    write_json(path, judgement.as_dict())
+    logger.info("%s: accuracy %.1f", job.folder, judgement.decoded.ignored.accuracy)
+    return judgement
+
+
+def frame_table_rows(found: Mapping[str, list[FrameJudgement]]) -> list[str]:
+    """Write the judgements as a Markdown table: mean over the seeds, and their spread."""
+    rows = [
+        "| | accuracy | edit | F1@10 | F1@25 | F1@50 | F1@50, background counted "
+        "| best labels: accuracy | F1@50 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, judgements in found.items():
+        decoded = [judgement.decoded.ignored for judgement in judgements]
+        cells = [
+            mean_and_spread([getattr(score, field) for score in decoded])
+            for field in ("accuracy", "edit", "f1_10", "f1_25", "f1_50")
+        ]
+        cells.append(mean_and_spread([judgement.decoded.counted.f1_50 for judgement in judgements]))
+        best = [judgement.best_labels.ignored for judgement in judgements]
+        cells += [
+            mean_and_spread([s.accuracy for s in best]),
+            mean_and_spread([s.f1_50 for s in best]),
+        ]
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def _prepare_texts(splits: LabelledSplits, folder: Path) -> None:
+    """Embed the phrases of all labels once, by the language model's input embeddings."""
+    from safetensors.torch import save_file
+
+    from models.temporalvlm.config import SMOLLM2_135M
+    from models.temporalvlm.language_model import smollm2
+
+    path = folder / "texts.safetensors"
+    if path.is_file():
+        return
+    config = SMOLLM2_135M.model_copy(update={"lora": None})
+    language = smollm2(config, cache=folder.parent / "smollm2")
+    texts = {task: language.embed_texts(splits.phrases(task)) for task in splits.tasks}
+    part = path.with_suffix(".part")
+    save_file(texts, part)
+    part.replace(path)
+
+
+def _texts(folder: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "texts.safetensors")

@@ -1,0 +1,134 @@
+"""The comparison on the four language tasks: each system trained alike, asked alike, judged alike.
+
+Every system goes through the same two stages, `alignment` and then `language_training`, for the
+same number of draws of the same crops, and is asked the same questions about the test split.
+Trainings and answers lie in the work folder; a comparison that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from edge.answers.questions import judge_answers, questions
+from edge.answers.training import TIME_MARKS, AnswerTraining, train_answers
+from edge.evaluation.language_answers import answers_to
+from edge.evaluation.language_yardsticks import language_yardsticks
+from edge.evaluation.table_cell import mean_and_spread
+from edge.evaluation.training_processes import side_by_side
+from edge.evaluation.work_folder import claim, write_json
+from edge.labelled_videos import labelled_splits
+from industryasm.recording import DataSet
+from industryasm.repairs import Repairs
+from models.temporalvlm.config import SystemName
+
+ROWS: dict[str, tuple[SystemName, int | None]] = {
+    **{name: (name, None) for name in get_args(SystemName)},
+    "temporalvlm, times as text": ("temporalvlm", TIME_MARKS),
+}
+"""What each row trains: a system, and how many tokens it shows between written times."""
+
+
+@dataclass(frozen=True)
+class LanguageJob:
+    """One system with one seed on one data set; `steps` of alignment and of language training."""
+
+    data: Path
+    row: str
+    seed: int
+    steps: tuple[int, int]
+    work: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where its trainings and answers lie."""
+        name = "".join(c if c.isalnum() else "-" for c in self.row)
+        steps = "-".join(map(str, self.steps))
+        return self.work / self.data.name / "language" / name / f"{steps}-steps-seed-{self.seed}"
+
+    @property
+    def training(self) -> AnswerTraining:
+        """What is trained for this row."""
+        system, time_marks = ROWS[self.row]
+        return AnswerTraining(system, time_marks, self.steps, self.seed)
+
+
+def language_table(
+    data: Path, *, work: Path, seeds: int, steps: tuple[int, int], processes: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the scores of each system as JSON, one for each seed; the yardsticks have one.
+
+    Raises `WorkFolderError` where trainings on other data of this name lie in `work`.
+    """
+    splits = labelled_splits(DataSet(data))
+    claim(work / data.name, splits)
+    found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits)}
+    jobs = [LanguageJob(data, row, seed, steps, work) for seed in range(seeds) for row in ROWS]
+    for job, scores in side_by_side(run_language_job, jobs, processes=processes):
+        found.setdefault(job.row, []).append(scores)
+    return found
+
+
+def run_language_job(job: LanguageJob) -> dict[str, Any]:
+    """Train, ask and judge, or read what was judged before."""
+    path = job.folder / "test.json"
+    if path.is_file():
+        judged: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return judged
+    import torch
+
+    torch.set_num_threads(1)
+    splits = labelled_splits(DataSet(job.data))
+    model = train_answers(job.training, splits, job.folder, cache=job.work / "smollm2")
+    asked = questions(splits, "test", Repairs())
+    answers = answers_to(model, asked, splits, job.folder / "answers.jsonl")
+    scores = judge_answers(asked, answers, splits).as_dict()
+    write_json(path, scores)
+    return scores
+
+
+COLUMNS = (
+    ("SODA_c", "captioning", "soda_c_exact_stem"),
+    ("CIDEr", "captioning", "cider"),
+    ("F1", "captioning", "f1"),
+    ("R@1 .3", "grounding", "recall_30"),
+    (".5", "grounding", "recall_50"),
+    (".7", "grounding", "recall_70"),
+    ("mIoU", "grounding", "mean_overlap"),
+    ("mAP", "highlights", "mean_average_precision"),
+    ("HIT@1", "highlights", "hit_at_1"),
+    ("accuracy", "segmentation", "accuracy"),
+    ("edit", "segmentation", "edit"),
+    ("F1@10", "segmentation", "f1_10"),
+    ("F1@25", "segmentation", "f1_25"),
+    ("F1@50", "segmentation", "f1_50"),
+)
+
+
+def language_table_rows(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    """Write the scores as a Markdown table: mean over the seeds, and their spread."""
+    names = [name for name, _, _ in COLUMNS]
+    rows = ["| | " + " | ".join(names) + " | unread lines |", "|---" * (len(names) + 2) + "|"]
+    for row, scores in found.items():
+        cells = [
+            mean_and_spread([_figure(one, task, field) for one in scores])
+            for _, task, field in COLUMNS
+        ]
+        cells.append(mean_and_spread([_unread(one) for one in scores]))
+        rows.append(f"| {row} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def _figure(scores: Mapping[str, Any], task: str, field: str) -> float:
+    of_task = scores[task]["ignored"] if task == "segmentation" else scores[task]
+    return float(of_task[field])
+
+
+def _unread(scores: Mapping[str, Any]) -> float:
+    counts = scores["readings"].values()
+    num_lines: int = sum(count["num_lines"] for count in counts)
+    num_unread: int = sum(count["num_unread_lines"] for count in counts)
+    return 100 * num_unread / max(num_lines, 1)

@@ -1,0 +1,1 @@
+"""`linewatch export`: a trained model for another runtime, checked against what it was."""

