@@ -95,7 +95,7 @@ def measure(video: Path, label_file: Path, *, seed: int) -> tuple[Evaluation, in
             chunk=ChunkShape(lookahead=5),
         ),
         TrainingConfig(
-            epochs=16, batch=6, crop_chunks=12, weight_decay=0.1, feature_noise=0.3, seed=seed
+            epochs=16, batch=6, crop=192, weight_decay=0.1, feature_noise=0.3, seed=seed
         ),
     )
     grid = _sampled(times)

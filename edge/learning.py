@@ -36,8 +36,11 @@ def train(
     task: Annotated[str | None, typer.Option(help="Default: the task of the recordings.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 40,
     lookahead: Annotated[
-        int, typer.Option(min=0, max=16, help="Frames of future that a decision may wait for.")
-    ] = 5,
+        float, typer.Option(min=0, max=60, help="Seconds of future that a decision waits for.")
+    ] = 1.0,
+    decide_every: Annotated[
+        float, typer.Option(min=0, max=60, help="Seconds of frames that are decided together.")
+    ] = 0.8,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
 ) -> None:
     """Train a model for one task from recordings, and write it with its card."""
@@ -57,10 +60,13 @@ def train(
         split: [sequence for store in stores for sequence in _sequences(store, split, vocabulary)]
         for split in get_args(SplitName)
     }
+    rate = rate_hz or RATE_HZ
     shape = StepNetworkShape(
         len(vocabulary.labels()),
         feature_dim=_feature_dim(sequences, vocabulary),
-        chunk=ChunkShape(lookahead=lookahead),
+        chunk=ChunkShape(
+            chunk=max(1, round(decide_every * rate)), lookahead=round(lookahead * rate)
+        ),
     )
     config = TrainingConfig(epochs=epochs, seed=seed)
     network = fit(sequences["train"], shape, config)
@@ -77,7 +83,7 @@ def train(
         out,
         task=vocabulary,
         encoder=ENCODER if rate_hz is None else None,
-        rate_hz=rate_hz or RATE_HZ,
+        rate_hz=rate,
         temperature=fit_temperature(np.concatenate(logits[judged]), labels),
         trained_on=f"{names}: {len(sequences['train'])} recordings",
         trained_with=f"linewatch train, {config}",

@@ -18,7 +18,7 @@ from models.chunks import ChunkShape
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Chunk:
-    """What the network needs to decide up to `stride` frames.
+    """What the network needs to decide up to `chunk` frames.
 
     `view` float32 (V, D), `present` bool (V,); `times_s` (n,) and `positions` (n,) of the frames
     that were seen among those to decide; `fresh` when nothing of the past may be carried on.
@@ -61,8 +61,7 @@ class RollingWindow:
         if self._chunk_start is None:
             self._chunk_start = slot
         self._entries.append(_Entry(slot, time_s, feature))
-        ahead = self._shape.stride + self._shape.lookahead
-        while slot >= self._chunk_start + ahead - 1:
+        while slot >= self._chunk_start + self._shape.recent - 1:
             chunks += self._cut()
         return chunks
 
@@ -78,14 +77,15 @@ class RollingWindow:
     def _cut(self) -> list[Chunk]:
         assert self._chunk_start is not None
         shape, start = self._shape, self._chunk_start
+        first = start + shape.recent - shape.view  # slot of the view's first place
         view = np.zeros((shape.view, self._feature_dim), np.float32)
         present = np.zeros(shape.view, bool)
         inside: list[_Entry] = []
         for entry in self._entries:
-            position = entry.slot - start + shape.overlap
-            if 0 <= position < shape.window + shape.lookahead:
+            position = entry.slot - first
+            if 0 <= position < shape.view:
                 view[position], present[position] = entry.feature, True
-            if start <= entry.slot < start + shape.stride:
+            if start <= entry.slot < start + shape.chunk:
                 inside.append(entry)
         chunk = Chunk(
             view,
@@ -95,8 +95,8 @@ class RollingWindow:
             self._fresh,
         )
         self._fresh = False
-        self._chunk_start = start + shape.stride
-        while self._entries and self._entries[0].slot < self._chunk_start - shape.overlap:
+        self._chunk_start = start + shape.chunk
+        while self._entries and self._entries[0].slot < first + shape.chunk:
             if self._entries[-1] is self._entries[0]:
                 break  # the newest slot marks where the stream is
             self._entries.popleft()

@@ -57,6 +57,7 @@ class ModelCard(_Frozen):
     rate_hz: Annotated[float, Field(gt=0, le=60)]
     window: Annotated[int, Field(gt=0, le=1024)]
     overlap: Annotated[int, Field(gt=0, le=512)]
+    chunk: Annotated[int, Field(gt=0, le=512)]
     lookahead: Annotated[int, Field(ge=0, le=512)]
     dim: Annotated[int, Field(gt=0, le=4096)]
     heads: Annotated[int, Field(gt=0, le=64)]
@@ -74,7 +75,7 @@ class ModelCard(_Frozen):
 
     def chunk_shape(self) -> ChunkShape:
         """Return how the stream is cut for this model."""
-        return ChunkShape(self.window, self.overlap, self.lookahead)
+        return ChunkShape(self.window, self.overlap, self.chunk, self.lookahead)
 
     def write(self, folder: Path) -> None:
         """Write `card.json` into `folder`."""

@@ -62,6 +62,7 @@ def write_model(
         rate_hz=rate_hz,
         window=shape.chunk.window,
         overlap=shape.chunk.overlap,
+        chunk=shape.chunk.chunk,
         lookahead=shape.chunk.lookahead,
         dim=shape.dim,
         heads=shape.heads,
@@ -131,7 +132,7 @@ def export_temporal(
         "cell": state,
     }
     outputs: dict[str, Shape] = {
-        "logits": (None, shape.chunk.stride, shape.num_labels),
+        "logits": (None, shape.chunk.chunk, shape.num_labels),
         "next_hidden": state,
         "next_cell": state,
     }

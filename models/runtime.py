@@ -180,7 +180,7 @@ class TemporalModel:
     def decide(
         self, view: np.ndarray, present: np.ndarray, state: tuple[np.ndarray, np.ndarray]
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Decide one chunk: view (V, D), present (V,) -> probabilities (stride, K), next state."""
+        """Decide one chunk: view (V, D), present (V,) -> probabilities (chunk, K), next state."""
         probabilities, state = self.decide_many(view[None], present[None], state)
         return probabilities[0], state
 
@@ -190,7 +190,7 @@ class TemporalModel:
         """Decide one chunk of each of B streams, as `decide` would one by one.
 
         Takes views (B, V, D), present (B, V) and the streams' states, concatenated to (B, H),
-        (B, H); gives probabilities (B, stride, K) and the next states (B, H), (B, H).
+        (B, H); gives probabilities (B, chunk, K) and the next states (B, H), (B, H).
         """
         feeds = {"features": views, "present": present, "hidden": states[0], "cell": states[1]}
         logits, hidden, cell = self._graph.run(feeds)
@@ -204,7 +204,7 @@ class TemporalModel:
             "hidden": hidden,
             "cell": hidden,
         }
-        outputs = [(None, shape.stride, len(self.card.labels)), hidden, hidden]
+        outputs = [(None, shape.chunk, len(self.card.labels)), hidden, hidden]
         if self._graph.inputs != inputs or list(self._graph.outputs.values()) != outputs:
             raise ModelError(
                 f"model {folder}: temporal.onnx has other shapes than card.json says: "

@@ -15,7 +15,7 @@ from models.chunks import ChunkShape
 
 
 class SegmentEncoder(nn.Module):
-    """Turns views of frame features into local features of the frames from the chunk's start on."""
+    """Turns views of frame features into local features of the chunk and its look-ahead."""
 
     def __init__(
         self, *, feature_dim: int, dim: int, heads: int, dropout: float, shape: ChunkShape
@@ -41,13 +41,26 @@ class SegmentEncoder(nn.Module):
         return tokens
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map views of tokens (B, V, dim) to local features (B, V - overlap, dim)."""
-        window, stride = self.shape.window, self.shape.stride
-        earlier = self.window_encoder(tokens[:, :window] + self.position)
-        later = self.window_encoder(tokens[:, stride:] + self.position)
-        redundant = torch.cat([earlier + self.which_window[0], later + self.which_window[1]], dim=1)
-        normed = self.fusion_norm(redundant)
-        fused, _ = self.fusion(normed, normed, normed, need_weights=False)
-        redundant = redundant + fused
-        shared = (redundant[:, stride:window] + redundant[:, window : window + stride]) / 2
-        return torch.cat([shared, redundant[:, window + stride :]], dim=1)
+        """Map views of tokens (B, V, dim) to local features (B, chunk + look-ahead, dim)."""
+        window = self.shape.window
+        return self.fuse(self.encode(tokens[:, :window]), self.encode(tokens[:, -window:]))
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """Encode windows (B, q, dim), each by itself."""
+        encoded: Tensor = self.window_encoder(tokens + self.position)
+        return encoded
+
+    def fuse(self, earlier: Tensor, later: Tensor) -> Tensor:
+        """Map a view's two encoded windows, (B, q, dim) each, to its local features."""
+        shape = self.shape
+        earlier, later = earlier + self.which_window[0], later + self.which_window[1]
+        # Only what is decided asks; frames that both windows hold are the mean of their two tokens.
+        twice = max(shape.recent - shape.stride, 0)
+        asking = torch.cat([earlier[:, shape.window - twice :], later[:, -shape.recent :]], dim=1)
+        redundant = self.fusion_norm(torch.cat([earlier, later], dim=1))
+        fused, _ = self.fusion(self.fusion_norm(asking), redundant, redundant, need_weights=False)
+        local: Tensor = asking + fused
+        if not twice:
+            return local
+        both = (local[:, :twice] + local[:, twice : 2 * twice]) / 2
+        return torch.cat([both, local[:, 2 * twice :]], dim=1)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.chunks import ChunkShape
-from models.step_network import StepNetwork, StepNetworkShape
+from models.step_network import FrameNetwork, StepNetwork, StepNetworkShape
 
 logger = logging.getLogger(__name__)
+
+NetworkT = TypeVar("NetworkT", bound=FrameNetwork)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class TrainingConfig:
 
     epochs: int = 60
     batch: int = 8
-    crop_chunks: int = 24
+    crop: int = 384
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
@@ -51,6 +53,16 @@ def train(
     shape: StepNetworkShape,
     config: TrainingConfig,
 ) -> StepNetwork:
+    """Train a step network as `train_kind` does."""
+    return train_kind(StepNetwork, sequences, shape, config)
+
+
+def train_kind(
+    kind: type[NetworkT],
+    sequences: Sequence[LabelledSequence],
+    shape: StepNetworkShape,
+    config: TrainingConfig,
+) -> NetworkT:
     """Train a network on `sequences` and return it in evaluation mode; repeatable for a seed.
 
     Loss: cross-entropy plus the truncated mean squared error between neighbouring frames' log
@@ -59,13 +71,13 @@ def train(
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = StepNetwork(shape)
+    network = kind(shape)
     scale = torch.tensor(np.concatenate([s.features for s in sequences]).std(axis=0) + 1e-6)
     optimiser = torch.optim.AdamW(
         network.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
     frames = sum(len(s.labels) for s in sequences)
-    per_epoch = max(frames // (config.batch * config.crop_chunks * shape.chunk.stride), 1)
+    per_epoch = max(frames // (config.batch * config.crop), 1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, total_steps=config.epochs * per_epoch, pct_start=0.15
     )
@@ -73,7 +85,7 @@ def train(
         network.train()
         total = 0.0
         for _ in range(per_epoch):
-            features, present, labels = _draw_batch(sequences, shape.chunk, config, rng)
+            features, present, labels = _draw_batch(sequences, config, rng)
             features = features + config.feature_noise * scale * torch.randn_like(features)
             loss = _loss(network.whole(features, present), labels, config)
             optimiser.zero_grad()
@@ -86,7 +98,7 @@ def train(
     return network.eval()
 
 
-def predict(network: StepNetwork, features: np.ndarray) -> np.ndarray:
+def predict(network: FrameNetwork, features: np.ndarray) -> np.ndarray:
     """Return the label logits (T, K) of one recording's features (T, D)."""
     present = torch.ones((1, len(features)), dtype=torch.bool)
     with torch.inference_mode():
@@ -108,13 +120,12 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def _draw_batch(
     sequences: Sequence[LabelledSequence],
-    chunk: ChunkShape,
     config: TrainingConfig,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     weights = np.array([len(s.labels) for s in sequences], np.float64)
     chosen = rng.choice(len(sequences), config.batch, p=weights / weights.sum())
-    length = config.crop_chunks * chunk.stride
+    length = config.crop
     features, present, labels = [], [], []
     for index in chosen:
         sequence = sequences[index]

@@ -32,7 +32,7 @@ def test_a_shipped_model_fits_its_task_and_decides(task_id: str) -> None:
     card = model.card
     view = np.zeros((card.chunk_shape().view, card.feature_dim), np.float32)
     rows, state = model.decide(view, np.zeros(len(view), bool), model.start())
-    assert rows.shape == (card.chunk_shape().stride, len(card.labels))
+    assert rows.shape == (card.chunk_shape().chunk, len(card.labels))
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
     assert state[0].shape == (1, card.hidden)
 

@@ -18,11 +18,11 @@ from models.training import LabelledSequence, TrainingConfig, fit_temperature, p
 DIM = 8
 
 
-def small_network(lookahead: int = 5, labels: int = 4) -> StepNetwork:
+def small_network(lookahead: int = 5, labels: int = 4, chunk: int = 4) -> StepNetwork:
     torch.manual_seed(0)
-    chunk = ChunkShape(lookahead=lookahead)
+    chunks = ChunkShape(chunk=chunk, lookahead=lookahead)
     shape = StepNetworkShape(
-        num_labels=labels, feature_dim=DIM, dim=16, heads=2, hidden=12, chunk=chunk
+        num_labels=labels, feature_dim=DIM, dim=16, heads=2, hidden=12, chunk=chunks
     )
     return StepNetwork(shape).eval()
 
@@ -48,14 +48,39 @@ def streamed(network: StepNetwork, rows: np.ndarray, slots: np.ndarray) -> np.nd
 
 
 @pytest.mark.parametrize("num_frames", [1, 15, 16, 17, 21, 22, 64, 100])
-@pytest.mark.parametrize("lookahead", [0, 5, 16])
+@pytest.mark.parametrize(
+    ("chunk", "lookahead"), [(1, 0), (4, 5), (16, 5), (2, 30), (8, 20), (16, 16)]
+)
 def test_streamed_logits_equal_those_of_the_whole_recording(
-    num_frames: int, lookahead: int
+    num_frames: int, chunk: int, lookahead: int
 ) -> None:
-    network, rows = small_network(lookahead), features(num_frames)
+    network, rows = small_network(lookahead, chunk=chunk), features(num_frames)
     whole = predict(network, rows)
     assert whole.shape == (num_frames, 4)
     np.testing.assert_allclose(streamed(network, rows, np.arange(num_frames)), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_frames", [1, 7, 16])
+def test_with_all_that_remains_as_look_ahead_it_is_a_full_bilstm(num_frames: int) -> None:
+    """Graves and Schmidhuber's BiLSTM over the whole of what is left, in PyTorch's own form."""
+    network = small_network(lookahead=16, chunk=16)
+    rows = torch.from_numpy(features(num_frames))[None]
+    present = torch.ones((1, num_frames), dtype=torch.bool)
+    view = torch.zeros((1, network.shape.chunk.view, DIM))
+    shown = torch.zeros((1, network.shape.chunk.view), dtype=torch.bool)
+    view[:, 16 : 16 + num_frames], shown[:, 16 : 16 + num_frames] = rows, present
+    encoder = network.segment_encoder
+    full = torch.nn.LSTM(16, 12, batch_first=True, bidirectional=True)
+    state = {
+        **network.forward_lstm.state_dict(),
+        **{f"{k}_reverse": v for k, v in network.backward_lstm.state_dict().items()},
+    }
+    full.load_state_dict(state)
+    with torch.inference_mode():
+        local = encoder(encoder.embed(view, shown))  # (1, 32, dim): the chunk and what follows
+        expected = network.head(torch.cat([full(local)[0], local], dim=-1))[0, :num_frames]
+    whole = predict(network, features(num_frames))
+    np.testing.assert_allclose(whole, expected.numpy(), atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -83,12 +108,12 @@ def test_after_a_long_gap_the_stream_starts_afresh() -> None:
 
 
 def test_a_frame_is_decided_after_at_most_its_chunk_and_the_look_ahead() -> None:
-    window = RollingWindow(ChunkShape(lookahead=5), feature_dim=DIM, rate_hz=5.0)
+    window = RollingWindow(ChunkShape(chunk=4, lookahead=5), feature_dim=DIM, rate_hz=5.0)
     waited = []
     for slot, row in enumerate(features(200)):
         for chunk in window.push(row, slot / 5):
             waited += [slot / 5 - time_s for time_s in chunk.times_s]
-    assert max(waited) == pytest.approx((16 + 5 - 1) / 5)
+    assert max(waited) == pytest.approx((4 + 5 - 1) / 5)
     assert min(waited) == pytest.approx(5 / 5)
 
 
@@ -120,7 +145,7 @@ def test_training_learns_what_only_order_tells_and_is_repeatable() -> None:
     labels = np.repeat(np.tile([0, 1, 2], 8), 12)
     rows = looks[np.where(labels == 2, 0, labels)] + 0.1 * features(len(labels))
     sequences = [LabelledSequence(rows.astype(np.float32), labels)]
-    config = TrainingConfig(epochs=60, batch=2, crop_chunks=6, learning_rate=5e-3, drop_frames=0.0)
+    config = TrainingConfig(epochs=60, batch=2, crop=96, learning_rate=5e-3, drop_frames=0.0)
     shape = small_network(labels=3).shape
     first, second = (train(sequences, shape, config) for _ in range(2))
     accuracy = (predict(first, rows.astype(np.float32)).argmax(axis=1) == labels).mean()
@@ -138,10 +163,18 @@ def test_the_temperature_of_overconfident_logits_is_above_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "overlap", "lookahead"), [(32, 8, 5), (32, 32, 5), (32, 16, 17)]
+    ("window", "overlap", "chunk", "lookahead"),
+    [
+        (32, 8, 4, 5),
+        (32, 32, 4, 5),
+        (32, 16, 16, 17),
+        (32, 16, 0, 5),
+        (32, 16, 3, 5),
+        (32, 16, 4, -1),
+    ],
 )
 def test_a_chunk_shape_that_cannot_be_cut_is_refused(
-    window: int, overlap: int, lookahead: int
+    window: int, overlap: int, chunk: int, lookahead: int
 ) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        ChunkShape(window, overlap, lookahead)
+    with pytest.raises(ValueError, match="must"):
+        ChunkShape(window, overlap, chunk, lookahead)

@@ -1,7 +1,8 @@
 """What a stride of 16 frames costs when features are kept, against encoding its window anew.
 
 The window is recomputed as a TimeChat-style pipeline does it: all 32 frames through the encoder for
-each stride. Both encode one picture at a time, on the same encoder, and decide once a stride.
+each stride, and then one decision. Both encode one picture at a time, on the same encoder; ours
+decides every chunk, of which a stride has several.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class _Kept:
         self._card = model.card
         self._stream = StepStream(model)
         self._index = 0
-        for _ in range(2):  # until each stride decides one
+        for _ in range(2):  # until each chunk that comes decides one
             self.stride_s()
 
     def stride_s(self) -> float:
