@@ -1,14 +1,12 @@
 """An RTSP camera for tests: sends an H.264 file over RTP in TCP, and fails when told to.
 
-Demultiplexes with PyAV, cuts the stream into RTP packets (RFC 6184: single NAL units and FU-A) and
-interleaves them in the RTSP connection (RFC 2326, section 10.12). The file must have no B-frames,
-because RTP sends pictures in the order of decoding.
+Demultiplexes with PyAV and interleaves RTP packets (`edge.bench.rtp`) in the RTSP connection. The
+file must have no B-frames, because RTP sends pictures in the order of decoding.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,11 +17,11 @@ from typing import Self
 
 import av
 
-CLOCK_HZ = 90_000  # of H.264 in RTP
-MAX_PAYLOAD = 1400
+from edge.bench import rtp
+from edge.bench.rtp import CLOCK_HZ, PAYLOAD_TYPE
+
 FIRST_SEQUENCE = 65_000  # soon wraps, so that every test goes over the wrap
 FIRST_TIMESTAMP = 2**32 - 9 * CLOCK_HZ  # wraps after 9 s; not 0, which ffmpeg takes for unset
-PAYLOAD_TYPE = 96
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class RtspServer:
         self._writers.add(writer)
         playing: asyncio.Task[None] | None = None
         try:
-            while not self.refusing and (request := await read_request(reader)):
+            while not self.refusing and (request := await rtp.read_request(reader)):
                 method, headers = request
                 writer.write(self._answer(method, headers))
                 if method == "PLAY" and playing is None:
@@ -138,7 +136,7 @@ class RtspServer:
         if method == "OPTIONS":
             lines.append("Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN")
         elif method == "DESCRIBE":
-            body = description(self.path).encode()
+            body = rtp.description(_record(self.path)).encode()
             lines += ["Content-Type: application/sdp", f"Content-Base: {self.url}/"]
         elif method == "SETUP":
             if "TCP" not in headers.get("transport", ""):
@@ -179,27 +177,13 @@ class Packetizer:
 
     def packets(self, unit: AccessUnit) -> Iterator[bytes]:
         timestamp = (FIRST_TIMESTAMP + round(unit.time_s * CLOCK_HZ)) % 2**32
-        payloads = [payload for nal in unit.nal_units for payload in fragments(nal)]
+        payloads = [payload for nal in unit.nal_units for payload in rtp.fragments(nal)]
         for index, payload in enumerate(payloads):
             marker = 0x80 if index == len(payloads) - 1 else 0  # the last of its picture
             header = bytes([0x80, marker | PAYLOAD_TYPE]) + self._sequence.to_bytes(2)
             packet = header + timestamp.to_bytes(4) + b"LINE" + payload
             self._sequence = (self._sequence + 1) % 2**16
             yield b"$\x00" + len(packet).to_bytes(2) + packet
-
-
-def fragments(nal: bytes) -> Iterator[bytes]:
-    """Yield `nal` whole when it fits, else in FU-A fragments (RFC 6184, section 5.8)."""
-    if len(nal) <= MAX_PAYLOAD:
-        yield nal
-        return
-    indicator, kind = nal[0] & 0xE0 | 28, nal[0] & 0x1F
-    for start in range(1, len(nal), MAX_PAYLOAD):
-        is_first, is_last = start == 1, start + MAX_PAYLOAD >= len(nal)
-        yield (
-            bytes([indicator, is_first << 7 | is_last << 6 | kind])
-            + nal[start : start + MAX_PAYLOAD]
-        )
 
 
 def access_units(path: Path, loops: bool) -> Iterator[AccessUnit]:
@@ -213,52 +197,18 @@ def access_units(path: Path, loops: bool) -> Iterator[AccessUnit]:
                 if packet.pts is None:
                     continue
                 time_s = offset_s + float(packet.pts * packet.time_base)
-                yield AccessUnit(split(bytes(packet)), time_s, packet.is_keyframe)
+                yield AccessUnit(tuple(rtp.split(bytes(packet))), time_s, packet.is_keyframe)
         if not loops:
             return
         offset_s = time_s + interval_s
 
 
-def split(data: bytes) -> tuple[bytes, ...]:
-    """Split an MP4 sample into NAL units, each behind its length in four bytes."""
-    units, position = [], 0
-    while position < len(data):
-        length = int.from_bytes(data[position : position + 4])
-        units.append(data[position + 4 : position + 4 + length])
-        position += 4 + length
-    return tuple(units)
-
-
 def parameter_sets(path: Path) -> tuple[bytes, bytes]:
-    """Return the sequence and the picture parameter set of `path`, from its avcC record."""
+    """Return the sequence and the picture parameter set of `path`."""
+    return rtp.parameter_sets(_record(path))
+
+
+def _record(path: Path) -> bytes:
     with av.open(str(path)) as container:
-        record = container.streams.video[0].codec_context.extradata
-    sps_end = 8 + int.from_bytes(record[6:8])
-    return record[8:sps_end], record[sps_end + 3 :][: int.from_bytes(record[sps_end + 1 :][:2])]
-
-
-def description(path: Path) -> str:
-    """Return the SDP of `path`."""
-    sps, pps = parameter_sets(path)
-    sets = ",".join(base64.b64encode(item).decode() for item in (sps, pps))
-    return (
-        "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-        f"m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\na=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_HZ}\r\n"
-        f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1; profile-level-id={sps[1:4].hex()}; "
-        f"sprop-parameter-sets={sets}\r\na=control:track\r\n"
-    )
-
-
-async def read_request(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]] | None:
-    """Return the next request's method and headers (lower case), None at the connection's end."""
-    while (first := await reader.read(1)) == b"$":  # RTCP from the reader, of no interest
-        _channel, *size = await reader.readexactly(3)
-        await reader.readexactly(int.from_bytes(bytes(size)))
-    if not first:
-        return None
-    lines = (first + await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-    headers = {
-        k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])
-    }
-    await reader.readexactly(int(headers.get("content-length", "0")))
-    return lines[0].split(" ")[0], headers
+        record: bytes = container.streams.video[0].codec_context.extradata
+    return record

@@ -22,6 +22,7 @@ from edge.bench.cold_start import cold_start
 from edge.bench.decoding import decoding
 from edge.bench.file_stream import file_streams, pictures
 from edge.bench.incremental import incremental
+from edge.bench.latency_controlled import _chunked, _full, _session, latency_controlled
 from edge.bench.measurement import Goal, Measurement, NotMeasured, Row, in_turns, p99
 from edge.bench.memory import memory_growth
 from edge.bench.overload import overload
@@ -37,6 +38,7 @@ from edge.cameras.view import View
 from edge.machine import this_machine
 from industryasm.vocabulary import Task, load_task
 from models.card import ENCODER, shipped_model
+from models.chunks import ChunkShape
 from models.runtime import Encoder, TemporalModel, load_encoder, load_model
 from tests.clip import numbered, write_clip
 
@@ -116,6 +118,31 @@ def test_a_stride_is_measured_against_its_window(
     row = incremental(pictures(clip, encoder), model, encoder, 1)
     assert_measured(row)
     assert row.goal == Goal("at most", 1.1 * 16 / 32)
+
+
+def test_the_bounded_look_ahead_is_measured_against_a_full_pass() -> None:
+    shape = ChunkShape(chunk=4, lookahead=5)
+    row = latency_controlled("lc", shape, width=8, num_rounds=1, num_frames=64)
+    assert_measured(row)
+    assert "times 1.62" in row.what
+
+
+def test_the_measured_bilstm_with_bounded_look_ahead_is_that_of_the_network() -> None:
+    """With a look-ahead to the end it is the full pass; with less, only backward differs."""
+    frames = np.random.default_rng(0).normal(size=(24, 1, 8)).astype(np.float32)
+    whole = _session(_full(8)).run(None, {"frames": frames})[0]
+    assert whole.shape == (24, 2, 1, 8)
+    state = {name: np.zeros((1, 1, 8), np.float32) for name in ("hidden", "cell")}
+    session = _session(_chunked(8, 16))
+    ahead, behind, hidden, cell = session.run(None, {"frames": frames, **state})
+    assert ahead.shape == behind.shape == (16, 1, 1, 8)
+    again, _, _, _ = session.run(None, {"frames": frames[16:], "hidden": hidden, "cell": cell})
+    halves = np.concatenate([ahead, again])
+    fresh = session.run(None, {"frames": np.concatenate([frames, frames])[:40], **state})[0]
+    np.testing.assert_allclose(fresh, ahead, atol=1e-6)
+    one_by_one = _session(_chunked(8, 24)).run(None, {"frames": frames, **state})
+    np.testing.assert_allclose(halves, one_by_one[0], atol=1e-6)
+    np.testing.assert_allclose(behind, one_by_one[1][:16], atol=1e-6)
 
 
 def test_what_comes_after_the_network_is_measured(

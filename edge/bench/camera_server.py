@@ -8,19 +8,16 @@ of RFC 2326, section 10.12), so that the server takes little of the cores that a
 from __future__ import annotations
 
 import asyncio
-import base64
 import struct
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 
-CLOCK_HZ = 90_000  # of H.264 in RTP
-PAYLOAD_TYPE = 96
-MAX_PAYLOAD = 1400
+from edge.bench.rtp import CLOCK_HZ, PAYLOAD_TYPE, description, fragments, read_request, split
+
 HEADER = struct.Struct(">cBHBBHI4s")  # interleaving: $, channel, length; RTP: 12 bytes
 
 
@@ -52,43 +49,9 @@ class Programme:
             interval_s = float(1 / stream.average_rate)
             for packet in container.demux(stream):
                 if packet.pts is not None and packet.time_base is not None:
-                    payloads = (part for nal in _split(bytes(packet)) for part in _fragments(nal))
+                    payloads = (part for nal in split(bytes(packet)) for part in fragments(nal))
                     units.append(Unit(float(packet.pts * packet.time_base), tuple(payloads)))
-        return cls(tuple(units), units[-1].time_s + interval_s, _description(record))
-
-
-def _split(data: bytes) -> Iterator[bytes]:
-    """Split an MP4 sample into NAL units, each behind its length in four bytes."""
-    position = 0
-    while position < len(data):
-        length = int.from_bytes(data[position : position + 4])
-        yield data[position + 4 : position + 4 + length]
-        position += 4 + length
-
-
-def _fragments(nal: bytes) -> Iterator[bytes]:
-    if len(nal) <= MAX_PAYLOAD:
-        yield nal
-        return
-    indicator, kind = nal[0] & 0xE0 | 28, nal[0] & 0x1F
-    for start in range(1, len(nal), MAX_PAYLOAD):
-        is_first, is_last = start == 1, start + MAX_PAYLOAD >= len(nal)
-        marks = is_first << 7 | is_last << 6 | kind
-        yield bytes([indicator, marks]) + nal[start : start + MAX_PAYLOAD]
-
-
-def _description(record: bytes) -> str:
-    """Return the SDP; `record` is the clip's avcC, with its two parameter sets."""
-    sps_end = 8 + int.from_bytes(record[6:8])
-    sps = record[8:sps_end]
-    pps = record[sps_end + 3 :][: int.from_bytes(record[sps_end + 1 :][:2])]
-    sets = ",".join(base64.b64encode(item).decode() for item in (sps, pps))
-    return (
-        "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-        f"m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\na=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_HZ}\r\n"
-        f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1; profile-level-id={sps[1:4].hex()}; "
-        f"sprop-parameter-sets={sets}\r\na=control:track\r\n"
-    )
+        return cls(tuple(units), units[-1].time_s + interval_s, description(record))
 
 
 class CameraServer:
@@ -101,9 +64,9 @@ class CameraServer:
         """Talk to one reader until it hangs up."""
         playing: asyncio.Task[None] | None = None
         with suppress(ConnectionError, asyncio.IncompleteReadError):  # readers hang up as they like
-            while request := await _request(reader):
-                method, sequence = request
-                writer.write(self._answer(method, sequence))
+            while request := await read_request(reader):
+                method, headers = request
+                writer.write(self._answer(method, headers.get("cseq", "0")))
                 if method == "PLAY" and playing is None:
                     playing = asyncio.create_task(self._play(writer))
         if playing:
@@ -146,18 +109,6 @@ def _packets(unit: Unit, time_s: float, sequence: int) -> bytes:
         data += HEADER.pack(b"$", 0, length, 0x80, kind, number, timestamp, b"LINE")
         data += payload
     return bytes(data)
-
-
-async def _request(reader: asyncio.StreamReader) -> tuple[str, str] | None:
-    """Return the next request's method and sequence number, None at the connection's end."""
-    while (first := await reader.read(1)) == b"$":  # RTCP from the reader, of no interest
-        _, *size = await reader.readexactly(3)
-        await reader.readexactly(int.from_bytes(bytes(size)))
-    if not first:
-        return None
-    lines = (first + await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-    sequence = next((line[5:].strip() for line in lines if line.lower().startswith("cseq")), "0")
-    return lines[0].split(" ")[0], sequence
 
 
 async def main(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.bench.after_network import after_network
@@ -14,13 +14,14 @@ from edge.bench.cold_start import cold_start
 from edge.bench.decoding import decoding
 from edge.bench.file_stream import file_streams, pictures
 from edge.bench.incremental import incremental
+from edge.bench.latency_controlled import PAPER_WIDTH, latency_controlled
 from edge.bench.measurement import Measurement, Row
 from edge.bench.memory import memory_growth
 from edge.bench.overload import overload
 from edge.bench.park import CameraPark
 from edge.bench.peers import peers
 from industryasm.vocabulary import Task
-from models.card import ENCODER, shipped_model
+from models.card import ENCODER, ModelCard, shipped_model
 from models.runtime import Encoder, TemporalModel, load_encoder, load_model
 
 
@@ -85,6 +86,8 @@ def measure_edge(
     yield from decoding(clips.main, size, effort.num_rounds)
     tell("a stride against its window")
     yield incremental(images, model, single, 2 * effort.num_rounds)
+    tell("the BiLSTM's bounded look-ahead")
+    yield from _look_ahead(model.card, effort.num_rounds)
     tell("what comes after the network")
     disk = Path(tempfile.gettempdir())
     yield from after_network(
@@ -124,6 +127,14 @@ def _files(
                     what=f"{files}, {'640x360' if part else '720p'}, encoder on "
                     f"{'all cores' if threads else 'one thread'} / bare encoder",
                 )
+
+
+def _look_ahead(card: ModelCard, num_rounds: int) -> Iterator[Measurement]:
+    key, shape = "latency_controlled_over_full", card.chunk_shape()
+    yield latency_controlled(key, shape, width=card.hidden, num_rounds=num_rounds)
+    stride = replace(shape, chunk=shape.stride)
+    key += "_paper_width"
+    yield latency_controlled(key, stride, width=PAPER_WIDTH, num_rounds=num_rounds)
 
 
 def _live(park: CameraPark, bound: Limits, effort: Effort) -> Iterator[Measurement]:
