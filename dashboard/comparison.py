@@ -8,7 +8,7 @@ from datetime import datetime
 from statistics import median
 
 from dashboard.status import SeenCycle, SeenDeviation, StationDetail
-from industryasm.deviation import DEVIATION_KINDS, DeviationKind, KnownDeviation
+from industryasm.deviation import DEVIATION_KINDS, FoundKind, KnownDeviation
 from industryasm.recording import AnnotatedCycle, Recording
 from industryasm.segment import Segment, frame_labels
 from industryasm.vocabulary import UNEXPECTED
@@ -174,8 +174,8 @@ def _deviation(row: SeenDeviation, cycle: SeenCycle, truth: AnnotatedCycle) -> D
     )
 
 
-def _kind(name: str) -> DeviationKind:
-    return next(kind for kind in DEVIATION_KINDS if kind == name)
+def _kind(name: str) -> FoundKind:
+    return next((kind for kind in DEVIATION_KINDS if kind == name), "unsure")
 
 
 def _seconds(cycle: SeenCycle, time: datetime) -> float:

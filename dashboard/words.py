@@ -41,6 +41,7 @@ KINDS = {
     "repeated": Sign("again", "warn", "Done again"),
     "unexpected": Sign("alert", "bad", "Not in this task"),
     "too_long": Sign("wait", "warn", "Took too long"),
+    "unsure": Sign("blind", "warn", "Could not be seen"),
 }
 
 DEVIATION_STATES = {

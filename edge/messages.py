@@ -22,7 +22,7 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(U
 MessageT = TypeVar("MessageT", bound=BaseModel)
 Probability = Annotated[float, Field(ge=0, le=1)]
 
-DeviationKind = Literal["missed", "out_of_order", "repeated", "unexpected", "too_long"]
+DeviationKind = Literal["missed", "out_of_order", "repeated", "unexpected", "too_long", "unsure"]
 DeviationState = Literal["suspected", "confirmed", "withdrawn"]
 StationState = Literal[
     "starting",

@@ -19,6 +19,9 @@ from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import CycleMonitor, Finding, MonitorConfig
 from models.runtime import Encoder, TemporalModel, encoder_of, load_model
 
+LONGEST_GAP_S = 1.0
+"""A longer time without a picture is a stretch in which the work could not be seen."""
+
 
 @dataclass
 class StepStream:
@@ -76,6 +79,8 @@ class Pipeline:
         self._decoder = StreamDecoder(card.labels, config=decoder or decoder_config(card.rate_hz))
         self._monitor = CycleMonitor(task.procedure(), monitor or MonitorConfig())
         self._now_s = 0.0
+        self._has_sight = False
+        self._longest_gap_s = max(LONGEST_GAP_S, 2 / card.rate_hz)
 
     @property
     def running(self) -> Segment | None:
@@ -89,14 +94,17 @@ class Pipeline:
 
     def push_feature(self, feature: np.ndarray, time_s: float) -> list[Finding]:
         """Take the feature (D,) of a frame that was encoded before; otherwise as `push`."""
-        self._now_s = time_s
+        if not self._has_sight or time_s - self._now_s > self._longest_gap_s:
+            self._monitor.unobserved(self._now_s, time_s)
+        self._has_sight, self._now_s = True, time_s
         return self._judge(*self._steps.push(feature, time_s))
 
     def pause(self) -> list[Finding]:
         """Decide what was seen so far, because the next pictures show nothing of the work.
 
-        The cycle goes on with the next frame that is pushed.
+        The cycle goes on with the next frame that is pushed; until then the work is unobserved.
         """
+        self._has_sight = False
         findings = self._judge(*self._steps.close())
         for segment in self._decoder.close():
             findings += self._monitor.observe(segment, self._now_s)

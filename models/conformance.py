@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from industryasm.deviation import DeviationKind
+from industryasm.deviation import FoundKind
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
 from models.cycle import Cycle
 from models.deviation_ledger import DeviationLedger, Span
 from models.findings import Deviation
+
+_NOT_DONE: tuple[FoundKind, FoundKind] = ("missed", "unsure")
 
 
 class Conformance:
@@ -78,13 +80,16 @@ class Conformance:
         """
         found: list[Deviation] = []
         for step in cycle.undone() if cycle.done else ():  # a wrong guess alone has no steps
-            guess = self.ledger.suspected("missed", step)
+            guess = self.ledger.suspected("missed", step) or self.ledger.suspected("unsure", step)
             if guess is not None or not interrupted:
                 after_s = cycle.done_before(step)
                 span = (guess.start_s, guess.end_s) if guess else (after_s, max(after_s, now_s))
                 detail = "not done when the cycle ended"
+                kind: FoundKind = "missed"
+                if hidden_s := cycle.hidden_s(step):
+                    kind, detail = "unsure", _hidden(hidden_s)
                 found.append(
-                    self.ledger.confirm(cycle, "missed", step, span, now_s=now_s, detail=detail)
+                    self.ledger.confirm(cycle, kind, step, span, now_s=now_s, detail=detail)
                 )
         return found + self.ledger.withdraw_all("not borne out when the cycle ended")
 
@@ -98,13 +103,16 @@ class Conformance:
     def _judge_order(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         step, found = segment.label, []
         if overtakers := cycle.overtakers(step):
-            early = overtakers[0]
-            found += self.ledger.withdraw("missed", step, f"done late, after {early.label}")
-            if cycle.note_early(early.label):
+            for kind in _NOT_DONE:
+                found += self.ledger.withdraw(kind, step, f"done late, after {overtakers[0].label}")
+            # One for each late step: where several overtook it, that one was misplaced, not they.
+            early = next((o for o in overtakers if o.label not in cycle.done_early), None)
+            if early is not None:
+                cycle.done_early.append(early.label)
                 detail = f"{early.label} was done before {step}, which must come first"
                 found.append(self._confirm(cycle, "out_of_order", early, now_s, detail))
         for missing in self._procedure.missing_before(step, cycle.done):
-            if self.ledger.suspected("missed", missing) is None:
+            if not any(self.ledger.suspected(kind, missing) for kind in _NOT_DONE):
                 found.append(self._suspect_missed(cycle, missing, segment, now_s))
         return found
 
@@ -112,14 +120,20 @@ class Conformance:
         self, cycle: Cycle, step: str, following: Segment, now_s: float
     ) -> Deviation:
         span = min(cycle.done_before(step), following.start_s), following.end_s
-        detail = f"not seen before {following.label}, which comes after it"
-        return self.ledger.suspect(cycle, "missed", step, span, now_s=now_s, detail=detail)
+        detail, kind = f"not seen before {following.label}, which comes after it", _NOT_DONE[0]
+        if hidden_s := cycle.hidden_s(step, until_s=following.start_s):
+            detail, kind = _hidden(hidden_s), _NOT_DONE[1]
+        return self.ledger.suspect(cycle, kind, step, span, now_s=now_s, detail=detail)
 
     def _confirm(
-        self, cycle: Cycle, kind: DeviationKind, segment: Segment, now_s: float, detail: str
+        self, cycle: Cycle, kind: FoundKind, segment: Segment, now_s: float, detail: str
     ) -> Deviation:
         step, span = segment.label, _span(segment)
         return self.ledger.confirm(cycle, kind, step, span, now_s=now_s, detail=detail)
+
+
+def _hidden(seconds: float) -> str:
+    return f"may have been done in the {seconds:.0f} s in which the work could not be seen"
 
 
 def _span(segment: Segment) -> Span:

@@ -7,19 +7,22 @@ pause between the steps where the order allows both.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from industryasm.deviation import DeviationKind
+from industryasm.deviation import FoundKind
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
+from models.unseen import Unseen
 
+HIDES = 0.25  # of a step's usual time: a stretch so long, out of sight, may have hidden it
 _MAX_STEP_IN_ID = 24  # so that an id stays short enough to be prefixed with station and boot
 
 
 @dataclass
 class Cycle:
-    """The steps done so far in one cycle; changed by `add`, `note_early` and `new_id`."""
+    """The steps done so far in one cycle; changed by `add` and `new_id`."""
 
     procedure: Procedure = field(repr=False)
     number: int
@@ -32,6 +35,10 @@ class Cycle:
     """Steps that are known to have been done before one that must precede them."""
     raised: dict[str, int] = field(default_factory=dict)
     """How many deviations there were by the stem of their id."""
+    since_s: float = 0.0
+    """When the cycle before ended: what is older is not this one's."""
+    unseen: Unseen = field(default_factory=Unseen, repr=False)
+    """When the work could not be seen, of the whole stream."""
 
     def add(self, segment: Segment) -> None:
         """Count the step of `segment` as done."""
@@ -39,14 +46,7 @@ class Cycle:
         self.last_step = segment.label
         self.end_s = max(self.end_s, segment.end_s)
 
-    def note_early(self, step: str) -> bool:
-        """Note that `step` was done too early; tell whether that is news."""
-        is_new = step not in self.done_early
-        if is_new:
-            self.done_early.append(step)
-        return is_new
-
-    def new_id(self, kind: DeviationKind, step: str) -> str:
+    def new_id(self, kind: FoundKind, step: str) -> str:
         """Return the id of this cycle's next deviation of the kind, as `3-missed-fit-gasket-1`."""
         stem = f"{self.number}-{kind}-{step[:_MAX_STEP_IN_ID]}"
         self.raised[stem] = self.raised.get(stem, 0) + 1
@@ -61,6 +61,18 @@ class Cycle:
         """Return the time in seconds at which the last step that must precede `step` was done."""
         before = self.procedure.predecessors(step) & self.done.keys()
         return max((self.done[name].end_s for name in before), default=self.start_s)
+
+    def hidden_s(self, step: str, *, until_s: float = math.inf) -> float:
+        """Return for how long before `until_s` `step` may have been done out of sight, 0 for not.
+
+        That is where its order allows it: after what must precede it, before what must follow.
+        """
+        before = self.procedure.predecessors(step) & self.done.keys()
+        start_s = max((self.done[name].end_s for name in before), default=self.since_s)
+        overtakers = self.overtakers(step)
+        end_s = min(overtakers[0].start_s, until_s) if overtakers else until_s
+        seconds = self.unseen.seconds(start_s, end_s)
+        return seconds if seconds > HIDES * self.procedure.step(step).expected_s else 0.0
 
     def undone(self) -> list[str]:
         """Return the required steps not done, in the order of the file."""
@@ -77,7 +89,8 @@ class Cycle:
         """Whether the last required steps are done, those no other required step comes after."""
         required = self.procedure.required(self.done) or frozenset(self.procedure.final_steps())
         return all(
-            step in self.done or self.procedure.successors(step) & required for step in required
+            step in self.done or self.procedure.successors(step) & required or self.hidden_s(step)
+            for step in required
         )
 
     @property
@@ -106,7 +119,8 @@ class Cycle:
         """
         if not self._is_first(segment.label) or self.is_finished or self._fits(segment.label):
             return False
-        return 2 * len(self.undone()) <= len(self.procedure.required())
+        undone = [step for step in self.undone() if not self.hidden_s(step)]
+        return 2 * len(undone) <= len(self.procedure.required())
 
     def is_followed_by_both(self, first: Segment, second: Segment, *, handover_s: float) -> bool:
         """Tell whether `first`, which may be the next unit's, is so by the step after it."""
@@ -135,15 +149,16 @@ class Cycle:
         return pause_s < (idle_end_s if in_order else handover_s)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the cycle as JSON values, without its procedure."""
-        plain = {name: value for name, value in vars(self).items() if name != "procedure"}
+        """Return the cycle as JSON values, without its procedure and what was unseen."""
+        shared = ("procedure", "unseen")
+        plain = {name: value for name, value in vars(self).items() if name not in shared}
         return plain | {"done": {name: asdict(segment) for name, segment in self.done.items()}}
 
     @classmethod
-    def from_plain(cls, procedure: Procedure, plain: dict[str, Any]) -> Cycle:
+    def from_plain(cls, procedure: Procedure, plain: dict[str, Any], unseen: Unseen) -> Cycle:
         """Return the cycle that `to_plain` wrote."""
         done = {name: Segment(**segment) for name, segment in plain["done"].items()}
-        return cls(procedure, **plain | {"done": done})
+        return cls(procedure, **plain | {"done": done, "unseen": unseen})
 
     def _is_first(self, step: str) -> bool:
         return not self.procedure.predecessors(step) & self.procedure.required()

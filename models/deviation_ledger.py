@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from industryasm.deviation import DeviationKind
+from industryasm.deviation import FoundKind
 from models.cycle import Cycle
 from models.findings import Deviation
 
@@ -17,10 +17,10 @@ class DeviationLedger:
     """Holds at most one suspicion of each kind and step; knows no rules."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[DeviationKind, str], Deviation] = {}
+        self._open: dict[tuple[FoundKind, str], Deviation] = {}
 
     def suspect(
-        self, cycle: Cycle, kind: DeviationKind, step: str, span: Span, *, now_s: float, detail: str
+        self, cycle: Cycle, kind: FoundKind, step: str, span: Span, *, now_s: float, detail: str
     ) -> Deviation:
         """Raise a deviation of `cycle` that is to be settled later; there must be none open."""
         deviation = Deviation(
@@ -38,7 +38,7 @@ class DeviationLedger:
         return deviation
 
     def confirm(
-        self, cycle: Cycle, kind: DeviationKind, step: str, span: Span, *, now_s: float, detail: str
+        self, cycle: Cycle, kind: FoundKind, step: str, span: Span, *, now_s: float, detail: str
     ) -> Deviation:
         """Confirm what is suspected of this kind and step, with its final span, or raise it now."""
         if (kind, step) not in self._open:
@@ -46,7 +46,7 @@ class DeviationLedger:
         deviation = self._open.pop((kind, step))
         return replace(deviation, state="confirmed", start_s=span[0], end_s=span[1], detail=detail)
 
-    def withdraw(self, kind: DeviationKind, step: str, detail: str) -> list[Deviation]:
+    def withdraw(self, kind: FoundKind, step: str, detail: str) -> list[Deviation]:
         """Take back what is suspected of this kind and step, if anything is."""
         deviation = self._open.pop((kind, step), None)
         return [] if deviation is None else [replace(deviation, state="withdrawn", detail=detail)]
@@ -56,11 +56,11 @@ class DeviationLedger:
         left = list(self._open)
         return [deviation for kind, step in left for deviation in self.withdraw(kind, step, detail)]
 
-    def suspected(self, kind: DeviationKind, step: str) -> Deviation | None:
+    def suspected(self, kind: FoundKind, step: str) -> Deviation | None:
         """Return what is suspected of this kind and step."""
         return self._open.get((kind, step))
 
-    def all_suspected(self, kind: DeviationKind) -> list[Deviation]:
+    def all_suspected(self, kind: FoundKind) -> list[Deviation]:
         """Return everything of this kind that is suspected."""
         return [deviation for deviation in self._open.values() if deviation.kind == kind]
 

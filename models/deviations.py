@@ -8,6 +8,7 @@ done; when the next unit is begun (`models.cycle`); when nothing was done for lo
 withdrawn when the step comes after all: then the step that was done too early is `out_of_order`.
 `too_long` is suspected while the step goes on and judged when the segment is decided.
 `repeated` is suspected while the step may be the first of the next unit, and else confirmed.
+`unsure` stands for `missed` where the step may have been done while nothing could be seen.
 `unexpected` work starts no cycle. Between two cycles it waits for the next one to start, to which
 it belongs then, or for `idle_end_s`, and then belongs to the last one (0 before the first): a
 unit that is finished is not changed by it, the one that is begun is.
@@ -34,6 +35,7 @@ from models.findings import (
     Finding,
     StepDone,
 )
+from models.unseen import Unseen
 
 __all__ = [
     "CycleEnded",
@@ -86,7 +88,9 @@ class CycleMonitor:
         self.procedure = procedure
         self.config = config or MonitorConfig()
         self._cycle: Cycle | None = None
-        self._last = Cycle(procedure, number=0, start_s=0.0, end_s=0.0)  # the one that ended last
+        self._unseen = Unseen()
+        # the cycle that ended last
+        self._last = Cycle(procedure, number=0, start_s=0.0, end_s=0.0, unseen=self._unseen)
         self._conformance = self._judge()
         self._held: Segment | None = None  # a step that may be the first of the next unit
         self._strays: list[Segment] = []  # unexpected work since the last cycle ended
@@ -127,6 +131,13 @@ class CycleMonitor:
             return findings
         return findings + self._watch_overrun(running, now_s)
 
+    def unobserved(self, start_s: float, end_s: float) -> None:
+        """Note that in [start_s, end_s) the work could not be seen: camera away, blind or covered.
+
+        That is no pause of the worker, and a step that may have been done then is not missed.
+        """
+        self._unseen.note(start_s, end_s)
+
     def close(self, now_s: float, *, interrupted: bool = False) -> list[Finding]:
         """End what is running, as the stream is over; what was suspected missed is so.
 
@@ -146,6 +157,7 @@ class CycleMonitor:
             "held": None if self._held is None else asdict(self._held),
             "strays": [asdict(stray) for stray in self._strays],
             "active_s": self._active_s,
+            "unseen": self._unseen.spans,
         }
         return json.dumps(plain)
 
@@ -157,9 +169,10 @@ class CycleMonitor:
         monitor = cls(procedure, config)
         try:
             plain = json.loads(state)
-            monitor._last = Cycle.from_plain(procedure, plain["last"])
+            monitor._unseen = unseen = Unseen([(float(a), float(b)) for a, b in plain["unseen"]])
+            monitor._last = Cycle.from_plain(procedure, plain["last"], unseen)
             if plain["cycle"] is not None:
-                monitor._cycle = Cycle.from_plain(procedure, plain["cycle"])
+                monitor._cycle = Cycle.from_plain(procedure, plain["cycle"], unseen)
             ledger = DeviationLedger.from_plain(plain["ledger"])
             monitor._conformance = monitor._judge(ledger)
             monitor._held = None if plain["held"] is None else Segment(**plain["held"])
@@ -189,7 +202,8 @@ class CycleMonitor:
         config, cycle = self.config, self._cycle
         if cycle is not None:
             limit_s = config.handover_s if cycle.is_complete else config.idle_end_s
-            if time_s - max(self._active_s, cycle.end_s) >= limit_s:
+            active_s = max(self._active_s, cycle.end_s)
+            if time_s - active_s - self._unseen.seconds(active_s, time_s) >= limit_s:
                 findings += self._end_cycle(now_s, "idle")
         return findings + self._release_strays(self._last, time_s - config.idle_end_s, now_s)
 
@@ -226,7 +240,14 @@ class CycleMonitor:
         return ended + started, cycle
 
     def _start_cycle(self, segment: Segment, now_s: float) -> tuple[list[Finding], Cycle]:
-        cycle = Cycle(self.procedure, self._last.number + 1, segment.start_s, end_s=segment.start_s)
+        cycle = Cycle(
+            self.procedure,
+            self._last.number + 1,
+            segment.start_s,
+            end_s=segment.start_s,
+            since_s=self._last.end_s,
+            unseen=self._unseen,
+        )
         self._cycle = cycle
         started = CycleStarted(cycle.number, cycle.start_s, now_s)
         return [started, *self._release_strays(cycle, math.inf, now_s)], cycle

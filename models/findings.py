@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from industryasm.deviation import DeviationKind
+from industryasm.deviation import FoundKind
 
 DeviationState = Literal["suspected", "confirmed", "withdrawn"]
 CycleEnd = Literal["complete", "next_unit", "idle", "closed"]
@@ -58,7 +58,7 @@ class Deviation:
     """
 
     id: str
-    kind: DeviationKind
+    kind: FoundKind
     state: DeviationState
     step: str
     cycle: int

@@ -252,12 +252,13 @@ class DeviationScore:
 def match_deviations(known: Sequence[KnownDeviation], found: Sequence[Deviation]) -> DeviationScore:
     """Match what was found with what is known by kind, step and cycle number, each once.
 
-    Of a deviation given in several states the last one counts, and only if it is `confirmed`.
+    Of a deviation given in several states the last one counts, and only if it is `confirmed`;
+    `unsure` accuses nobody, and is neither a match nor invented.
     Equal ones are matched in the order of time.
     """
     newest = {deviation.id: deviation for deviation in found}
     free = sorted(
-        (deviation for deviation in newest.values() if deviation.state == "confirmed"),
+        (d for d in newest.values() if d.state == "confirmed" and d.kind != "unsure"),
         key=lambda deviation: (deviation.start_s, deviation.id),
     )
     matched, missed = [], []

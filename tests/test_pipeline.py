@@ -52,6 +52,23 @@ def test_a_unit_is_followed_from_pixels_to_its_end(rendered: DataSet) -> None:
     assert detected == sorted(detected), "nothing is said of a time that had not come"
 
 
+def test_a_step_that_was_done_while_no_picture_came_is_unsure(rendered: DataSet) -> None:
+    recording = next(rendered.split("train"))
+    pipeline = load_pipeline(load_task(TASK), None)
+    seen = video_features(
+        rendered.video(recording), load_encoder("efficientnet-lite0"), rate_hz=5.0
+    )
+    hidden = recording.segments[len(recording.segments) // 2]
+    findings: list[Finding] = []
+    for feature, time_s in zip(seen.features, seen.times_s.tolist(), strict=True):
+        if not hidden.start_s - 1.0 <= time_s < hidden.end_s + 1.0:
+            findings += pipeline.push_feature(feature, time_s)
+    findings += pipeline.close()
+    against = [f for f in findings if isinstance(f, Deviation) and f.step == hidden.label]
+    assert "unsure" in {f.kind for f in against}
+    assert "missed" not in {f.kind for f in against}
+
+
 def test_features_are_computed_once_and_kept(rendered: DataSet) -> None:
     encoder = load_encoder("efficientnet-lite0")
     recording = next(rendered.split("validation"))

@@ -12,6 +12,7 @@ from typing import Literal
 DeviationKind = Literal["missed", "out_of_order", "repeated", "unexpected", "too_long"]
 """`missed`: a required step of a finished cycle was not done.
 `out_of_order`: the step was done before one that must precede it (the step names the early one).
+One for each step that comes late: the earliest that overtook it and is not named already.
 `repeated`: a step that may be done once was done again.
 `unexpected`: work that is not in the task; its step is `"unexpected"`.
 `too_long`: the step went on beyond its limit."""
@@ -23,6 +24,9 @@ DEVIATION_KINDS: tuple[DeviationKind, ...] = (
     "unexpected",
     "too_long",
 )
+
+FoundKind = Literal[DeviationKind, "unsure"]
+"""The above, and `unsure`: would be a missed step, had nothing been hidden from the camera."""
 
 KnownKind = Literal[DeviationKind, "wrong_part", "incomplete", "rework", "wrong_execution"]
 """The above, judged from the steps, and what only a person (or the renderer) tells apart:
