@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from industryasm.inspect_cli import agree, show, split, stats, validate
+from industryasm.proposal_cli import propose
 from industryasm.transfer_cli import export_annotations, import_annotations
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ data.command()(stats)
 data.command()(split)
 data.command()(show)
 data.command()(agree)
+data.command()(propose)
 
 
 class KindChoice(StrEnum):

@@ -94,7 +94,6 @@ def split(
     if as_json:
         _print_json({"written": write, "splits": [asdict(part) for part in splits]})
         return
-        return
     print_splits(console(), splits)
     typer.echo(f"{folder / 'dataset.json'}: written" if write else "not written; add --write")
 
