@@ -449,7 +449,7 @@ def test_a_judgement_comes_back_from_its_file() -> None:
 
 def test_the_majority_class_stays_the_same_however_it_is_decoded(toys: Path) -> None:
     splits = labelled_splits(DataSet(toys))
-    name, evidence = next(iter(yardsticks(splits)))
+    name, _, evidence = next(iter(yardsticks(splits)))
     assert name == "majority class"
     for video in splits.videos["test"]:
         rows = evidence(video)

@@ -43,6 +43,16 @@ class SplitChoice(StrEnum):
     test = "test"
 
 
+class Protocol(StrEnum):
+    """How deviations are judged, as a choice on the command line."""
+
+    oracle = "oracle"
+    prego = "prego"
+    captaincook4d = "captaincook4d"
+    impact = "impact"
+    rendered = "rendered"
+
+
 @evaluate.callback()
 def comparison(
     context: typer.Context,
@@ -112,12 +122,22 @@ def segmentation(
 
 @evaluate.command()
 def deviations(
-    model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
-    data: Annotated[Path, typer.Option(help="Data set.")],
+    model: Annotated[
+        str | None, typer.Argument(help="Model folder, or a task for its shipped model.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data set.")] = None,
+    protocol: Annotated[
+        Protocol, typer.Option(help="Whose steps, and what counts as found; MODEL for rendered.")
+    ] = Protocol.rendered,
     split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.test,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count the known deviations that are found, those that are not, and those invented."""
+    if protocol is not Protocol.rendered:
+        typer.echo(protocol_report(protocol, model, data, as_json=as_json))
+        return
+    if model is None or data is None:
+        raise UserFault("--protocol rendered needs MODEL and --data DIR")
     from edge.evaluation.streamed import evaluate_deviations
 
     score = evaluate_deviations(model, data, split.value)
@@ -175,6 +195,59 @@ def baselines(
         typer.echo(json.dumps(plain, indent=1))
         return
     typer.echo("\n".join(score_rows(pooled)))
+
+
+@evaluate.command()
+def delay(
+    data: Annotated[list[Path], typer.Option(help="Data set; may be repeated.")],
+    work: Annotated[Path, typer.Option(help="Folder for what is judged; goes on with it.")],
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="Trainings of each row.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 30,
+    processes: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 2,
+) -> None:
+    """Tell what waiting for the future brings: accuracy by look-ahead, beside all and none of it.
+
+    One network is trained for each look-ahead, and judged on the test split.
+    """
+    from edge.evaluation.delay_curve import delay_curve, delay_curve_rows
+
+    for folder in (given.resolve() for given in data):  # `.` has no name
+        found = delay_curve(folder, work=work, seeds=seeds, epochs=epochs, processes=processes)
+        head = f"{folder.name}: by look-ahead, {seeds} seeds, {epochs} epochs\n"
+        typer.echo("\n".join([head, *delay_curve_rows(found), ""]))
+
+
+def protocol_report(
+    protocol: Protocol, model: str | None, data: Path | None, *, as_json: bool
+) -> str:
+    """Word what a protocol that brings its own steps, and so takes no model, has to say."""
+    if model is not None:
+        raise UserFault(f"--protocol {protocol} takes no MODEL: leave {model!r} out")
+    if protocol is Protocol.prego:
+        from edge.protocols import prego
+
+        if data is None:
+            raise UserFault("--protocol prego needs --data DIR, the folder of PREGO's outputs")
+        prego_report = prego.report(data)
+        return json.dumps(prego_report.plain(), indent=1) if as_json else prego_report.table()
+    if protocol is Protocol.oracle:
+        from edge.protocols import oracle
+
+        oracle_report = oracle.report(_sets_folder(protocol, data))
+        return json.dumps(oracle_report.plain(), indent=1) if as_json else oracle_report.table()
+    if protocol is Protocol.impact:
+        from edge.protocols import impact
+
+        impact_report = impact.report(_sets_folder(protocol, data))
+        return json.dumps(impact_report.plain(), indent=1) if as_json else impact_report.table()
+    choices = "oracle, prego, impact or rendered"
+    raise UserFault(f"--protocol {protocol} is not there yet: choose {choices}")
+
+
+def _sets_folder(protocol: Protocol, data: Path | None) -> Path:
+    if data is None:
+        raise UserFault(f"--protocol {protocol} needs --data DIR, the folder that holds the sets")
+    return data
 
 
 def predict(

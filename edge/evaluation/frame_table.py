@@ -55,7 +55,7 @@ def frame_table(
 
     splits = labelled_splits(DataSet(data))
     claim(work / data.name, splits)
-    found = {name: [judge_frames(evidence, splits)] for name, evidence in yardsticks(splits)}
+    found = {name: [judge_frames(evidence, splits)] for name, _, evidence in yardsticks(splits)}
     _prepare_texts(splits, work / data.name)
     # One seed of all rows comes before the next seed, so that a table can be read early.
     jobs = [FrameJob(data, row, seed, steps, work) for seed in range(seeds) for row in FRAME_ROWS]

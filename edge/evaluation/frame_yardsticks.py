@@ -16,21 +16,24 @@ CONTEXTS_S = (0.0, 1.0, 4.0)
 """Half the seconds that a probe's features are averaged over."""
 
 
-def yardsticks(splits: LabelledSplits) -> Iterator[tuple[str, Evidence]]:
-    """Yield each yardstick's name and evidence, fitted on the training split task by task."""
+def yardsticks(splits: LabelledSplits) -> Iterator[tuple[str, float, Evidence]]:
+    """Yield each yardstick's name, the seconds of future it sees, and its evidence.
+
+    Fitted on the training split task by task.
+    """
     commonest = {
         task: majority(np.concatenate([v.labels for v in splits.videos["train"] if v.task == task]))
         for task in splits.tasks
     }
     sizes = {task: len(splits.label_names(task)) for task in splits.tasks}
-    yield "majority class", partial(_one_label, commonest, sizes)
+    yield "majority class", 0.0, partial(_one_label, commonest, sizes)
     for context_s in CONTEXTS_S:
         width = round(context_s * splits.rate_hz)
         if context_s and not width:
             continue
         probes = {task: _probe(splits, task, width) for task in splits.tasks}
         name = f"linear probe, mean of ±{context_s:g} s" if width else "linear probe of one frame"
-        yield name, partial(_by_probe, probes, width)
+        yield name, context_s, partial(_by_probe, probes, width)
 
 
 def _probe(splits: LabelledSplits, task: str, width: int) -> LinearProbe:

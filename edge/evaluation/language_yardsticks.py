@@ -37,7 +37,7 @@ def language_yardsticks(splits: LabelledSplits) -> Iterator[tuple[str, LanguageS
         text = prior.answer(example.question, Repairs(), duration_s=recording.duration_s)
         blind.append(Answer(text, is_finished=True))
     yield "blind prior", judge_answers(asked, blind, splits)
-    for name, evidence in yardsticks(splits):
+    for name, _, evidence in yardsticks(splits):
         if name == PROBE:
             said = _said(asked, _segments(evidence, splits), splits)
             yield f"{name}, its segments", judge_answers(asked, said, splits)

@@ -1,0 +1,1 @@
+"""How deviations are judged on public sets: `linewatch evaluate deviations --protocol NAME`."""
