@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge.messages import MAX_BYTES, Event, MessageError, Payload, Receipt, read_event, utc_now
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS refused (
     boot TEXT NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL,
     reason TEXT NOT NULL, refused_at TEXT NOT NULL, UNIQUE (boot, sequence)
 );
+CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL);
 """
 
 
@@ -64,29 +65,20 @@ class Outbox:
         return self._count("refused")
 
     def append(self, payload: Payload) -> Event:
-        """Write the next event and return it; it is on disk when this returns.
+        """Write the next event and return it, as `extend`."""
+        return self.extend([payload])[0]
 
-        Raises `OutboxError` when it cannot be written or is larger than the wire takes.
+    def extend(self, payloads: Sequence[Payload], *, state: str | None = None) -> list[Event]:
+        """Write the next events and return them; all are on disk when this returns, or none.
+
+        `state` replaces the station's kept state together with them. Raises `OutboxError` when
+        they cannot be written or one is larger than the wire takes.
         """
         with self._transaction() as connection:
-            (last,) = connection.execute(
-                "SELECT last_sequence FROM boot WHERE boot = ?", (self._boot,)
-            ).fetchone()
-            event = self.event(payload, sequence=last + 1)
-            body = event.to_bytes()
-            if len(body) > MAX_BYTES:
-                raise OutboxError(
-                    f"a {payload.kind} event has {len(body)} bytes, the hub takes {MAX_BYTES}: "
-                    "shorten the texts of the task"
-                )
-            connection.execute(
-                "INSERT INTO event (boot, sequence, body) VALUES (?, ?, ?)",
-                (self._boot, event.sequence, body),
-            )
-            connection.execute(
-                "UPDATE boot SET last_sequence = ? WHERE boot = ?", (event.sequence, self._boot)
-            )
-        return event
+            events = [self._append(connection, payload) for payload in payloads]
+            if state is not None:
+                connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (state,))
+        return events
 
     def event(self, payload: Payload, *, sequence: int) -> Event:
         """Return an event of this station and boot that is not kept: a heartbeat, sequence 0."""
@@ -135,6 +127,26 @@ class Outbox:
         """Close the file; what is pending is sent after the next start."""
         with self._lock:
             self._connection.close()
+
+    def _append(self, connection: sqlite3.Connection, payload: Payload) -> Event:
+        (last,) = connection.execute(
+            "SELECT last_sequence FROM boot WHERE boot = ?", (self._boot,)
+        ).fetchone()
+        event = self.event(payload, sequence=last + 1)
+        body = event.to_bytes()
+        if len(body) > MAX_BYTES:
+            raise OutboxError(
+                f"a {payload.kind} event has {len(body)} bytes, the hub takes {MAX_BYTES}: "
+                "shorten the texts of the task"
+            )
+        connection.execute(
+            "INSERT INTO event (boot, sequence, body) VALUES (?, ?, ?)",
+            (self._boot, event.sequence, body),
+        )
+        connection.execute(
+            "UPDATE boot SET last_sequence = ? WHERE boot = ?", (event.sequence, self._boot)
+        )
+        return event
 
     def _set_aside(
         self, connection: sqlite3.Connection, boot: str, sequence: int, reason: str
@@ -203,3 +215,19 @@ class Outbox:
         else:
             advice = "choose a work folder that can be written"
         return OutboxError(f"outbox {self._path}: {cause.splitlines()[0]}: {advice}")
+
+
+def kept_state(path: Path) -> str | None:
+    """Return what the station of the outbox file `path` kept with `extend`; None for nothing.
+
+    A file that cannot be read is for `Outbox` to tell of.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            row = connection.execute("SELECT body FROM state").fetchone()
+    except sqlite3.Error as error:
+        logger.warning("outbox %s: no kept state: %s", path, error)
+        return None
+    return None if row is None else str(row[0])

@@ -77,7 +77,8 @@ class Pipeline:
         self._encoder = encoder
         self._steps = StepStream(model)
         self._decoder = StreamDecoder(card.labels, config=decoder or decoder_config(card.rate_hz))
-        self._monitor = CycleMonitor(task.procedure(), monitor or MonitorConfig())
+        self._procedure = task.procedure()
+        self._monitor = CycleMonitor(self._procedure, monitor or MonitorConfig())
         self._now_s = 0.0
         self._has_sight = False
         self._longest_gap_s = max(LONGEST_GAP_S, 2 / card.rate_hz)
@@ -109,6 +110,34 @@ class Pipeline:
         for segment in self._decoder.close():
             findings += self._monitor.observe(segment, self._now_s)
         return findings
+
+    @property
+    def judged_until_s(self) -> float:
+        """Until when all that was seen is judged; the step that is going on is not yet."""
+        running = self._decoder.running
+        return self._decoder.seen_until_s if running is None else running.start_s
+
+    def monitor_state(self) -> str:
+        """Return the cycle monitor's state, to go on from with `resume`."""
+        return self._monitor.state()
+
+    def resume(self, monitor_state: str, judged_until_s: float) -> None:
+        """Go on with a cycle of before; the stream's times must go on too.
+
+        Raises `MonitorError` for a state that does not fit the task.
+        """
+        monitor = CycleMonitor.resume(self._procedure, monitor_state, self._monitor.config)
+        self._monitor, self._now_s = monitor, judged_until_s
+
+    @property
+    def cycle(self) -> int | None:
+        """Number of the running cycle; None between cycles."""
+        return self._monitor.cycle
+
+    @property
+    def now_s(self) -> float:
+        """Time of the newest frame."""
+        return self._now_s
 
     def close(self, *, interrupted: bool = False) -> list[Finding]:
         """End the stream: decide what is left and end the running cycle.

@@ -21,10 +21,11 @@ from models.deviations import Finding
 class Reporter:
     """Words one boot's findings for the hub; names are unique through the boot's own."""
 
-    def __init__(self, task: Task, *, boot: str) -> None:
+    def __init__(self, task: Task, *, boot: str, num_segments: int = 0) -> None:
+        """`num_segments` were named before, if this boot goes on."""
         self._task, self._boot = task, boot
         self._critical = {step.id: step.critical for step in task.steps}
-        self._num_segments = 0
+        self.num_segments = num_segments
 
     def message(self, finding: Finding, origin: datetime) -> Payload:
         """Return the message of `finding`; `origin` is the UTC time of the stream's second 0."""
@@ -43,9 +44,9 @@ class Reporter:
             case deviations.CycleEnded(cycle=number, end_s=end_s, complete=complete):
                 return CycleEnded(cycle=self.cycle(number), ended_at=at(end_s), complete=complete)
             case deviations.StepDone():
-                self._num_segments += 1
+                self.num_segments += 1
                 return SegmentSeen(
-                    segment=f"{self._boot}-s{self._num_segments}",
+                    segment=f"{self._boot}-s{self.num_segments}",
                     cycle=self.cycle(finding.cycle),
                     step=finding.step,
                     started_at=at(finding.start_s),

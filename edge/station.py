@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
 from edge.cameras.frame import Frame, Source, SourceError, SourceState
 from edge.cameras.picture_health import PictureHealth
+from edge.kept_state import Keeping, KeptState
 from edge.messages import Heartbeat, StationStarted, StationState
 from edge.outbox import Outbox
 from edge.pipeline import Pipeline
@@ -24,6 +26,8 @@ HEARTBEAT_S = 1.0
 STILL_USEFUL = ("good", "moved", "resized")
 """States of the pictures in which work is looked for."""
 
+KEEP_S = 5.0
+"""How often a station's state is kept while nothing is found."""
 OpenSource = Callable[[Callable[[SourceState, str], None]], Source]
 
 
@@ -52,8 +56,14 @@ class Station:
         outbox: Outbox,
         sender: Sender,
         health: PictureHealth | None = None,
+        *,
+        keeping: Keeping | None = None,
     ) -> None:
-        """`health` judges the pictures; without it they all count as good."""
+        """`health` judges the pictures; without it they all count as good.
+
+        With `keeping` the station goes on in mid-cycle where it was ended; else a cycle ends with
+        its station.
+        """
         self._introduction = introduction
         self._open_source = open_source
         self._pipeline, self._reporter = pipeline, reporter
@@ -61,7 +71,10 @@ class Station:
         self._health = health
         self._picture_detail = ""
         self._status = _Status()
+        self._keeping = keeping
+        self._kept_s = -math.inf
         self._origin: datetime | None = None
+        self._offset_s = 0.0  # of this run's stream behind the one that it goes on with
 
     def run(self, stop: threading.Event, *, leave_when_finished: bool) -> None:
         """Watch until `stop`; a camera that is away is waited for.
@@ -81,6 +94,9 @@ class Station:
                 # A camera that is away gives no frame at which the loop could see `stop`.
                 threading.Thread(target=_close_on, args=(stop, source), daemon=True).start()
                 self._watch(source, stop)
+            if self._keeping and stop.is_set():
+                self._report(self._pipeline.pause(), keep=True)
+                return
             self._report(self._pipeline.close(interrupted=stop.is_set()))
             self._note("finished", "the recording has ended")
             if not leave_when_finished:
@@ -103,9 +119,13 @@ class Station:
         for frame in source:
             if stop.is_set():
                 return
-            self._origin = _second_zero(frame)
+            if self._origin is None and self._keeping and self._keeping.kept:
+                self._go_on(self._keeping.kept, frame)
+            self._origin = _second_zero(frame) - timedelta(seconds=self._offset_s)
             if self._shows_work(frame):
-                self._report(self._pipeline.push(frame))
+                frame = replace(frame, time_s=frame.time_s + self._offset_s)
+                findings = self._pipeline.push(frame)
+                self._report(findings, keep=self._is_due(frame.time_s))
                 running = self._pipeline.running
                 self._status.step = None if running is None else running.label
             self._status.frames += 1
@@ -129,10 +149,32 @@ class Station:
                 self._status.step = None
         return self._health.state in STILL_USEFUL
 
-    def _report(self, findings: list[Finding]) -> None:
+    def _go_on(self, kept: KeptState, first: Frame) -> None:
+        """Let the stream of before go on; should the clock have been set back, at once."""
+        offset_s = (_second_zero(first) - kept.origin).total_seconds()
+        self._offset_s = max(offset_s, kept.judged_until_s - first.time_s)
+        pause_s = self._offset_s + first.time_s - kept.judged_until_s
+        logger.info("going on with what was seen until %.0f s ago", pause_s)
+        if (cycle := self._pipeline.cycle) is not None:
+            self._status.cycle = self._reporter.cycle(cycle)
+
+    def _is_due(self, time_s: float) -> bool:
+        """Tell whether a running cycle's state is to be kept, though nothing was found."""
+        if self._keeping is None or self._pipeline.cycle is None:
+            return False
+        return time_s - self._kept_s >= KEEP_S
+
+    def _report(self, findings: list[Finding], *, keep: bool = False) -> None:
+        if not findings and not keep:
+            return
+        assert self._origin is not None  # a finding needs frames
+        messages = [self._reporter.message(finding, self._origin) for finding in findings]
+        state = None
+        if self._keeping:
+            self._kept_s = self._pipeline.now_s
+            state = self._keeping.state(self._pipeline, self._reporter, self._origin)
+        self._outbox.extend(messages, state=state)
         for finding in findings:
-            assert self._origin is not None  # a finding needs frames
-            self._outbox.append(self._reporter.message(finding, self._origin))
             if isinstance(finding, CycleStarted):
                 self._status.cycle = self._reporter.cycle(finding.cycle)
             if isinstance(finding, Deviation):

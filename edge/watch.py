@@ -18,8 +18,9 @@ from edge.cameras.picture_health import PictureHealth
 from edge.cameras.sources import open_source
 from edge.deployment import SAMPLE, Deployment
 from edge.deployment import Station as StationConfig
-from edge.messages import StationStarted
-from edge.outbox import Outbox
+from edge.kept_state import Keeping, KeptState, read_kept
+from edge.messages import StationStarted, utc_now
+from edge.outbox import Outbox, kept_state
 from edge.pipeline import Pipeline
 from edge.reporter import Reporter, task_info
 from edge.sender import Sender
@@ -29,6 +30,7 @@ from industryasm.fault import UserFault
 from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import Task, load_task
 from models.card import shipped_model
+from models.deviations import MonitorError
 from models.runtime import load_model
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ FLUSH_S = 30.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 STEADY_S = 60.0  # a station that ran so long begins again with the shortest wait
 POLL_S = 0.2
+GO_ON_WITHIN_S = 15 * 60.0
+"""After a longer time it is another unit's turn: the kept cycle is ended, not gone on with."""
 
 
 def run_stations(deployment: Deployment, station_ids: Sequence[str], *, fast: bool = False) -> None:
@@ -116,8 +120,10 @@ class _Watch:
     def _watch(self) -> None:
         deployment, config = self._deployment, self._config
         pipeline = self._pipeline()
-        boot = uuid.uuid4().hex[:12]
-        outbox = Outbox(deployment.data / f"{config.id}.outbox", station=config.id, boot=boot)
+        keeping = self._keeping(pipeline)
+        boot = keeping.boot if keeping else _new_boot()
+        num_segments = keeping.kept.num_segments if keeping and keeping.kept else 0
+        outbox = Outbox(self._outbox_file, station=config.id, boot=boot)
         try:
             sender = Sender(outbox, deployment.hub.endpoint)
             try:
@@ -125,15 +131,54 @@ class _Watch:
                     _introduction(deployment, config, self._task),
                     lambda on_state: self._open_camera(pipeline, on_state),
                     pipeline,
-                    Reporter(self._task, boot=boot),
+                    Reporter(self._task, boot=boot, num_segments=num_segments),
                     outbox,
                     sender,
                     PictureHealth(pipeline.rate_hz, frozen_after_s=config.camera.frozen_after_s),
+                    keeping=keeping,
                 ).run(self._stop, leave_when_finished=self._fast)
                 if self._fast and not sender.flush(FLUSH_S):
                     logger.warning("%d events are not delivered yet; they are kept", len(outbox))
             finally:
                 sender.close()
+        finally:
+            outbox.close()
+
+    @property
+    def _outbox_file(self) -> Path:
+        return self._deployment.data / f"{self._config.id}.outbox"
+
+    def _keeping(self, pipeline: Pipeline) -> Keeping | None:
+        """Return how the state is kept, with that of before in the pipeline if it is to go on.
+
+        A recording begins at its beginning again, so nothing of it is kept.
+        """
+        if not _is_camera(self._config.camera.source):
+            return None
+        vocabulary = self._task.vocabulary_hash()
+        afresh = Keeping(_new_boot(), vocabulary)
+        kept = read_kept(kept_state(self._outbox_file), vocabulary_hash=vocabulary)
+        if kept is None:
+            return afresh
+        try:
+            if kept.age_s(utc_now()) <= GO_ON_WITHIN_S:
+                pipeline.resume(kept.monitor, kept.judged_until_s)
+                return Keeping(kept.boot, vocabulary, kept)
+            self._end_cycle_of(kept)
+        except MonitorError as error:
+            logger.warning("%s: %s; starting afresh", self._config.id, error)
+        return afresh
+
+    def _end_cycle_of(self, kept: KeptState) -> None:
+        """End the kept cycle as of then: its station was away for too long to go on with it."""
+        pipeline = self._pipeline()
+        pipeline.resume(kept.monitor, kept.judged_until_s)
+        reporter = Reporter(self._task, boot=kept.boot, num_segments=kept.num_segments)
+        ended = [reporter.message(f, kept.origin) for f in pipeline.close(interrupted=True)]
+        state = Keeping(kept.boot, kept.vocabulary_hash).state(pipeline, reporter, kept.origin)
+        outbox = Outbox(self._outbox_file, station=self._config.id, boot=kept.boot)
+        try:
+            outbox.extend(ended, state=state)
         finally:
             outbox.close()
 
@@ -159,6 +204,10 @@ class _Watch:
                 logger.warning("%s; trying again in %.0f s", error, wait_s)
                 self._stop.wait(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _new_boot() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _introduction(deployment: Deployment, config: StationConfig, task: Task) -> StationStarted:
