@@ -45,7 +45,7 @@ from models.export import write_model  # noqa: E402
 from models.metrics import segmentation_score  # noqa: E402
 from models.runtime import Encoder, load_encoder, load_model  # noqa: E402
 from models.step_network import StepNetworkShape  # noqa: E402
-from models.training import LabelledSequence, TrainingConfig, train  # noqa: E402
+from models.training.frames import LabelledSequence, TrainingConfig, train  # noqa: E402
 
 BENCH = ROOT.parent / "shared" / "data" / "video" / "bench"
 RATE_HZ = 10.0

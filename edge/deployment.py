@@ -19,7 +19,7 @@ from edge.cameras.frame import NETWORK_SCHEMES
 from edge.messages import Identifier
 from industryasm.vocabulary import TASKS_FOLDER, task_ids
 from industryasm.yaml_file import Fault, Location, YamlFile, YamlFileError
-from models.graph import RuntimeName
+from models.runtimes.graph import RuntimeName
 
 SAMPLE = "sample:"
 """Begins the source that plays the rendered recording of a task as if it were a camera."""

@@ -14,8 +14,8 @@ from edge.cameras.network_camera import masked
 from edge.deployment import Deployment, Station
 from industryasm.fault import UserFault
 from models.card import ENCODER, read_card, shipped_model, watching_encoder
-from models.graph import RuntimeName
 from models.runtime import Encoder, load_encoder
+from models.runtimes.graph import RuntimeName
 
 BATCHES = (1, 8)
 """One camera, and eight whose pictures are encoded together."""

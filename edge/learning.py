@@ -23,7 +23,7 @@ from industryasm.vocabulary import Task
 
 if TYPE_CHECKING:
     from edge.features import FeatureStore
-    from models.training import LabelledSequence
+    from models.training.frames import LabelledSequence
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ def train(
     from models.chunks import ChunkShape
     from models.export import write_model
     from models.step_network import StepNetworkShape
-    from models.training import TrainingConfig, fit_temperature, predict
-    from models.training import train as fit
+    from models.training.frames import TrainingConfig, fit_temperature, predict
+    from models.training.frames import train as fit
 
     data_sets = [DataSet(folder) for folder in data]
     vocabulary = _task_of(data_sets, task)
@@ -138,7 +138,7 @@ def _published_rate(data_sets: Sequence[DataSet], task: Task) -> float | None:
 
 
 def _sequences(store: FeatureStore, split: SplitName, task: Task) -> Iterator[LabelledSequence]:
-    from models.training import LabelledSequence
+    from models.training.frames import LabelledSequence
 
     index = {label: i for i, label in enumerate(task.labels())}
     for recording in store.data.split(split):

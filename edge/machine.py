@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from models.gpu import Gpu, find_gpu
+from models.runtimes.gpu import Gpu, find_gpu
 
 FLAGS = {
     "avx2": "AVX2",

@@ -11,7 +11,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from industryasm.vocabulary import Task
-from models.artefact import Comparison
 from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256
 from models.encoder import (
     ENCODER_OPSET,
@@ -21,9 +20,10 @@ from models.encoder import (
     quiet_export,
     strip_traces,
 )
-from models.graph import Shape, one_line
-from models.graph_check import Feeds, check_opset, check_parity, check_shapes, random_feeds
-from models.onnx_runtime import OnnxGraph
+from models.runtimes.artefact import Comparison
+from models.runtimes.graph import Shape, one_line
+from models.runtimes.graph_check import Feeds, check_opset, check_parity, check_shapes, random_feeds
+from models.runtimes.onnx_runtime import OnnxGraph
 from models.step_network import StepNetwork, StepNetworkShape
 
 PYTORCH = f"PyTorch {torch.__version__}"

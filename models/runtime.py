@@ -21,9 +21,9 @@ from models.card import (
     read_card,
     watching_encoder,
 )
-from models.graph import Graph, RuntimeMissingError, Shape
-from models.graph import RuntimeName as RuntimeName
-from models.onnx_runtime import OnnxGraph
+from models.runtimes.graph import Graph, RuntimeMissingError, Shape
+from models.runtimes.graph import RuntimeName as RuntimeName
+from models.runtimes.onnx_runtime import OnnxGraph
 
 logger = logging.getLogger(__name__)
 
@@ -124,10 +124,10 @@ def _open(path: Path, exports: Path, runtime: RuntimeName, *, num_threads: int) 
     if runtime == "cuda":
         return OnnxGraph(path, device="cuda", num_threads=num_threads)
     if runtime in ("tensorrt", "tensorrt-rtx"):
-        from models.tensorrt_runtime import TensorRtGraph
+        from models.runtimes.tensorrt_runtime import TensorRtGraph
 
         return TensorRtGraph(path, exports, back_end=runtime)
-    from models.openvino_runtime import OpenVinoGraph, int8_file
+    from models.runtimes.openvino_runtime import OpenVinoGraph, int8_file
 
     if runtime == "openvino-int8":
         return OpenVinoGraph(int8_file(path, exports), num_threads=num_threads)

@@ -17,7 +17,7 @@ from linewatch import app
 from models.chunks import ChunkShape
 from models.delay_yardsticks import WHOLE_RECORDING, CausalGRU, OfflineStepNetwork
 from models.step_network import StepNetworkShape
-from models.training import predict
+from models.training.frames import predict
 from tests.test_comparison_tables import write_toys
 
 

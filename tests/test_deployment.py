@@ -9,7 +9,7 @@ import pytest
 
 from edge.deployment import Deployment, load_deployment
 from industryasm.yaml_file import YamlFileError
-from models.graph import RuntimeName
+from models.runtimes.graph import RuntimeName
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models import distributed
 from models.temporalvlm.language_model import LanguageModel
-from models.training_checkpoint import read_header
+from models.training import distributed
+from models.training.checkpoint import read_header
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
 from tests.tiny_training import Tiny
 from tests.training_cases import CASES, CONFIG, language_model, videos_of

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from edge.doctor import Plan, Speed, advice
 from linewatch import app
-from models.graph import RuntimeName
+from models.runtimes.graph import RuntimeName
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 from industryasm.recording import AnnotatedSegment, Recording, write_data_set
 from industryasm.vocabulary import Task, load_task
 from linewatch import app
-from models.artefact import Artefact, card_file
 from models.card import SHIPPED, encoder_file, file_sha256, read_card
-from models.gpu import find_gpu
 from models.runtime import load_encoder, load_model
+from models.runtimes.artefact import Artefact, card_file
+from models.runtimes.gpu import find_gpu
 from tests.clip import write_clip
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
@@ -166,7 +166,7 @@ def test_a_model_becomes_openvinos_ir(model: Path, tmp_path: Path, precision: st
 
 def test_bf16_is_compared_only_where_it_is_computed(model: Path, tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
-    from models.openvino_runtime import has_bf16
+    from models.runtimes.openvino_runtime import has_bf16
 
     data = data_set(tmp_path / "data")
     card = exported(model, "--to", "openvino", "--precision", "bf16", "--data", data)

@@ -11,8 +11,8 @@ import pytest
 
 from industryasm.vocabulary import load_task
 from models.card import SHIPPED, ModelError, encoder_file, file_sha256
-from models.onnx_file import opset_of, read_onnx
 from models.runtime import load_encoder, load_model
+from models.runtimes.onnx_file import opset_of, read_onnx
 
 pytestmark = pytest.mark.timeout(120)
 

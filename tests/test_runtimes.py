@@ -11,13 +11,13 @@ import onnxruntime
 import pytest
 
 from industryasm.vocabulary import load_task
-from models.artefact import Artefact, card_file
 from models.card import SHIPPED, ModelError, file_sha256
-from models.gpu import find_gpu
-from models.graph import Graph, RuntimeMissingError
-from models.graph_check import random_feeds
-from models.onnx_runtime import OnnxGraph
 from models.runtime import TemporalModel, load_encoder, load_model
+from models.runtimes.artefact import Artefact, card_file
+from models.runtimes.gpu import find_gpu
+from models.runtimes.graph import Graph, RuntimeMissingError
+from models.runtimes.graph_check import random_feeds
+from models.runtimes.onnx_runtime import OnnxGraph
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -97,7 +97,9 @@ def test_onnx_runtime_that_goes_over_to_the_processor_is_noticed(
 ) -> None:
     """The session is real: it is asked for CUDA, has none, and takes the processor."""
     claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr("models.onnx_runtime.onnxruntime.get_available_providers", lambda: claimed)
+    monkeypatch.setattr(
+        "models.runtimes.onnx_runtime.onnxruntime.get_available_providers", lambda: claimed
+    )
     with pytest.raises(RuntimeMissingError, match="took CPUExecutionProvider instead"):
         load_encoder(ENCODER, "cuda")
 
@@ -133,7 +135,7 @@ def test_a_fallback_does_not_hide_a_damaged_file(
 
 def test_bf16_runs_only_where_the_processor_has_it() -> None:
     openvino = pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
-    from models.openvino_runtime import has_bf16
+    from models.runtimes.openvino_runtime import has_bf16
 
     if not has_bf16(openvino.Core()):
         with pytest.raises(RuntimeMissingError, match="neither AMX nor AVX512-BF16"):
@@ -158,7 +160,7 @@ def test_int8_that_was_not_made_yet_says_how_to_make_it() -> None:
 def ir(tmp_path: Path) -> Path:
     """The temporal part as OpenVINO's IR with its card."""
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
-    from models.openvino_export import write_ir
+    from models.runtimes.openvino_export import write_ir
 
     file = tmp_path / "temporal.f32.xml"
     write_card(file, write_ir(TEMPORAL, file, "f32"))
@@ -180,7 +182,7 @@ def write_card(file: Path, files: dict[str, str]) -> None:
 
 
 def load_ir(file: Path) -> Graph:
-    from models.openvino_runtime import OpenVinoGraph
+    from models.runtimes.openvino_runtime import OpenVinoGraph
 
     return OpenVinoGraph(file)
 

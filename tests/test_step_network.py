@@ -13,7 +13,7 @@ from edge.window import RollingWindow
 from models.chunks import ChunkShape
 from models.export import export_temporal
 from models.step_network import StepNetwork, StepNetworkShape
-from models.training import LabelledSequence, TrainingConfig, fit_temperature, predict, train
+from models.training.frames import LabelledSequence, TrainingConfig, fit_temperature, predict, train
 
 DIM = 8
 

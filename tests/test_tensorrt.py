@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.artefact import Artefact, card_file, read_artefact
 from models.card import SHIPPED, ModelError, encoder_file, file_sha256
-from models.engine_cache import PORTABLE, cached_engine
-from models.gpu import find_gpu
-from models.graph import RuntimeMissingError
-from models.graph_check import random_feeds
-from models.onnx_file import read_onnx
-from models.onnx_runtime import OnnxGraph
 from models.runtime import exports_folder, load_encoder
-from models.tensorrt_builder import find_back_end
-from models.tensorrt_graph import EnginePrecision, typed_graph
+from models.runtimes.artefact import Artefact, card_file, read_artefact
+from models.runtimes.engine_cache import PORTABLE, cached_engine
+from models.runtimes.gpu import find_gpu
+from models.runtimes.graph import RuntimeMissingError
+from models.runtimes.graph_check import random_feeds
+from models.runtimes.onnx_file import read_onnx
+from models.runtimes.onnx_runtime import OnnxGraph
+from models.runtimes.tensorrt_builder import find_back_end
+from models.runtimes.tensorrt_graph import EnginePrecision, typed_graph
 
 pytestmark = pytest.mark.timeout(120)
 

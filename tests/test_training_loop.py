@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.training_checkpoint import put_in_place, read_header
-from models.training_loop import (
+from models.training.checkpoint import put_in_place, read_header
+from models.training.loop import (
     LoopConfig,
     TrainingError,
     load_weights,

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.distributed import device_of
-from models.training_loop import LoopConfig, run_loop, seed_of
+from models.training.distributed import device_of
+from models.training.loop import LoopConfig, run_loop, seed_of
 
 CONFIG = LoopConfig(steps=24, draws=2, learning_rate=1e-2, check_every=1, seed=3)
 

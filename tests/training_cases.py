@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import GradBucket
 
-from models import distributed
-from models.training_loop import LoopConfig, TrainingError, run_loop
+from models.training import distributed
+from models.training.loop import LoopConfig, TrainingError, run_loop
 from tests.tiny_training import Tiny, loss_of, rows_of, score_of
 
 CONFIG = LoopConfig(steps=4, learning_rate=1e-3, check_every=2)

@@ -138,7 +138,7 @@ def load_answer_model(folder: Path, *, cache: Path) -> AnswerModel:
     """
     from safetensors.numpy import load_file
 
-    from models.training_loop import TrainingError, load_weights
+    from models.training.loop import TrainingError, load_weights
 
     card = read_card(folder)
     for name, sha256 in ((WEIGHTS, card.weights_sha256), (SCALE, card.scale_sha256)):

@@ -12,7 +12,7 @@ from models.language.examples import Example, language_examples
 from models.language.instructions import LanguageTask
 from models.language.judgement import LanguageScores, judge
 from models.temporalvlm.answer import Answer
-from models.training_loop import seed_of
+from models.training.loop import seed_of
 
 QUERIES = 4
 """Groundings, and highlights, that are asked of each recording: as many as time allows."""

@@ -49,7 +49,7 @@ def new_model(training: AnswerTraining, *, feature_dim: int, cache: Path) -> Vid
 
     from models.temporalvlm.language_model import smollm2
     from models.temporalvlm.systems import build_system
-    from models.training_loop import seed_of
+    from models.training.loop import seed_of
 
     torch.manual_seed(seed_of("weights", training.seed))
     config = SMOLLM2_135M.model_copy(update={"time_marks": training.time_marks})
@@ -72,7 +72,7 @@ def train_answers(
     from models.temporalvlm.language_training import LanguageDraws, mean_loss
     from models.temporalvlm.parts import freeze
     from models.temporalvlm.video_crops import VideoCrops
-    from models.training_loop import LoopConfig, run_loop
+    from models.training.loop import LoopConfig, run_loop
 
     feature_dim = splits.videos["train"][0].features.shape[1]
     model = new_model(training, feature_dim=feature_dim, cache=cache)
@@ -113,6 +113,6 @@ def train_answers(
 
 
 def _mixed(example: Example) -> int:
-    from models.training_loop import seed_of
+    from models.training.loop import seed_of
 
     return seed_of(example.recording_id, example.instruction)

@@ -21,8 +21,8 @@ from edge.pipeline import Pipeline
 from edge.reporter import Reporter
 from industryasm.vocabulary import Task
 from models.card import read_card, shipped_model
-from models.onnx_runtime import OnnxGraph
 from models.runtime import Encoder, TemporalModel
+from models.runtimes.onnx_runtime import OnnxGraph
 
 GOAL = Goal("at most", 0.05)
 IN_MEMORY = Path("/dev/shm")

@@ -123,7 +123,7 @@ def _trained_scores(job: DelayJob, splits: LabelledSplits) -> Iterator[tuple[str
 
 def _train(kind: Any, chunk: Any, job: DelayJob, splits: LabelledSplits) -> FrameNetwork:
     from models.step_network import StepNetworkShape
-    from models.training import LabelledSequence, TrainingConfig, train_kind
+    from models.training.frames import LabelledSequence, TrainingConfig, train_kind
 
     columns = _columns(splits)
     num_labels = 1 + max(int(of_task.max()) for of_task in columns.values())
@@ -139,7 +139,7 @@ def _train(kind: Any, chunk: Any, job: DelayJob, splits: LabelledSplits) -> Fram
 
 def _rows(network: FrameNetwork, video: LabelledVideo, splits: LabelledSplits) -> np.ndarray:
     """Return the probabilities (T, K) of the labels of the video's task."""
-    from models.training import predict
+    from models.training.frames import predict
 
     return _softmax(predict(network, video.features)[:, _columns(splits)[video.task]])
 
@@ -151,7 +151,7 @@ def _rows_online(
 
     The network runs over all that was seen so far, anew each time `every` frames have come.
     """
-    from models.training import predict
+    from models.training.frames import predict
 
     columns, rows = _columns(splits)[video.task], []
     for start in range(0, len(video.labels), every):

@@ -13,8 +13,8 @@ from edge.features import Features, NoPictures, published_features, video_featur
 from edge.pipeline import decoder_config
 from industryasm.recording import DataSet, Recording
 from industryasm.segment import frame_labels
-from models.artefact import Agreement
 from models.runtime import Encoder, TemporalModel
+from models.runtimes.artefact import Agreement
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import typer
 from industryasm.fault import UserFault
 
 if TYPE_CHECKING:
-    from models.artefact import Artefact
+    from models.runtimes.artefact import Artefact
 
 Target = Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"]
 Precisions = Literal["f32", "fp16", "bf16", "int8"]

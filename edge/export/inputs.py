@@ -16,8 +16,8 @@ from industryasm.recording import DataSet, Recording, SplitName
 from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import load_task
 from models.card import ModelCard
-from models.graph_check import Feeds
 from models.runtime import Encoder, TemporalModel
+from models.runtimes.graph_check import Feeds
 
 SAMPLE_TASK = "gear-reducer"
 SPACING_S = 2.0  # neighbouring pictures show the same

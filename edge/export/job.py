@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Literal, cast
 from edge.export.inputs import calibration_pictures
 from edge.export.yardstick import Yardstick
 from industryasm.fault import UserFault
-from models.artefact import Artefact, Precision
 from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256, read_card
-from models.gpu import find_gpu
-from models.graph import Graph, RuntimeMissingError
-from models.graph_check import PARITY, check_parity
-from models.onnx_runtime import OnnxGraph
 from models.runtime import exports_folder
+from models.runtimes.artefact import Artefact, Precision
+from models.runtimes.gpu import find_gpu
+from models.runtimes.graph import Graph, RuntimeMissingError
+from models.runtimes.graph_check import PARITY, check_parity
+from models.runtimes.onnx_runtime import OnnxGraph
 
 if TYPE_CHECKING:
-    from models.tensorrt_builder import BackEndName
-    from models.tensorrt_graph import EnginePrecision
+    from models.runtimes.tensorrt_builder import BackEndName
+    from models.runtimes.tensorrt_graph import EnginePrecision
 
 
 @dataclass
@@ -91,8 +91,8 @@ class Job:
 
     def to_openvino(self, precision: str) -> tuple[Path, Artefact]:
         """Write OpenVINO's IR."""
-        from models.openvino_export import write_ir
-        from models.openvino_runtime import OpenVinoGraph, import_openvino
+        from models.runtimes.openvino_export import write_ir
+        from models.runtimes.openvino_runtime import OpenVinoGraph, import_openvino
 
         stored = cast(Precision, precision)
         if stored == "int8" and (self.card is not None or self.data is None):
@@ -125,8 +125,8 @@ class Job:
 
     def to_tensorrt(self, to: str, precision: str, gpu: str | None) -> tuple[Path, Artefact]:
         """Build a TensorRT engine, or take the one there is; compare it if its GPU is here."""
-        from models.engine_cache import cached_engine
-        from models.tensorrt_runtime import TensorRtGraph
+        from models.runtimes.engine_cache import cached_engine
+        from models.runtimes.tensorrt_runtime import TensorRtGraph
 
         back_end, kind = _installed(to), cast("EnginePrecision", precision)
         file, artefact = cached_engine(
@@ -183,7 +183,7 @@ class Job:
 
 
 def _installed(to: str) -> BackEndName:
-    from models.tensorrt_builder import find_back_end
+    from models.runtimes.tensorrt_builder import find_back_end
 
     if to == "tensorrt-rtx":
         return "tensorrt-rtx"

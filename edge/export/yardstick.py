@@ -11,12 +11,12 @@ from edge.features import NoPictures
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet
 from industryasm.vocabulary import load_task, task_ids
-from models.artefact import Agreement
 from models.card import ENCODER, ModelCard, check_fits, encoder_file, read_card, shipped_model
-from models.graph import Graph
-from models.graph_check import Feeds
-from models.onnx_runtime import OnnxGraph
 from models.runtime import Encoder, OnnxEncoder, TemporalModel, load_encoder
+from models.runtimes.artefact import Agreement
+from models.runtimes.graph import Graph
+from models.runtimes.graph_check import Feeds
+from models.runtimes.onnx_runtime import OnnxGraph
 
 
 class Yardstick:

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.distributed import device_of
 from models.temporalvlm.video import SegmentedVideos, segment_video
 from models.temporalvlm.video_crops import LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.video_tokens import VideoTokens
+from models.training.distributed import device_of
 
 
 class AlignmentLoss(nn.Module):

@@ -23,7 +23,7 @@ from models.temporalvlm.frame_training import (
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.timestamps import DigitTimestamps
 from models.temporalvlm.video_crops import LabelledVideo, VideoCrops
-from models.training_loop import LoopConfig, run_loop, seed_of
+from models.training.loop import LoopConfig, run_loop, seed_of
 
 TEMPORALVLM_ROW = "TemporalVLM: BiLSTM, overlap, fusion"
 CHANGES: dict[str, dict[str, object]] = {

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.distributed import device_of
 from models.temporalvlm.config import SegmentationConfig
 from models.temporalvlm.video import SegmentedVideos, segment_video
 from models.temporalvlm.video_crops import LabelledVideo, VideoCrops
+from models.training.distributed import device_of
 
 IGNORED = -100
 LABEL_SMOOTHING = 0.05

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from industryasm.recording import Recording
 from industryasm.repairs import Repairs
 from industryasm.vocabulary import Task
-from models.distributed import device_of
 from models.language.examples import Example, language_examples
 from models.language.instructions import LANGUAGE_TASKS
 from models.language.recording_crop import crop_recording
@@ -19,7 +18,8 @@ from models.temporalvlm.answer import Answer
 from models.temporalvlm.video import collate, segment_video
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
-from models.training_loop import seed_of
+from models.training.distributed import device_of
+from models.training.loop import seed_of
 
 
 class LanguageDraws:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.training_loop import seed_of
+from models.training.loop import seed_of
 
 SHORTEST_CROP = 0.5
 FEATURE_NOISE = 0.1

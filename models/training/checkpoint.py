@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from industryasm.fault import UserFault
-from models.distributed import spread, whole, writes
+from models.training.distributed import spread, whole, writes
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a parameter
 WEIGHT = "weight."

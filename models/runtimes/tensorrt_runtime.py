@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from models.card import ModelError
-from models.cuda_memory import CudaStream
-from models.engine_cache import cached_engine
-from models.gpu import find_gpu
-from models.graph import RuntimeMissingError, Shape
-from models.tensorrt_builder import BackEnd, BackEndName, find_back_end
-from models.tensorrt_graph import EnginePrecision
+from models.runtimes.cuda_memory import CudaStream
+from models.runtimes.engine_cache import cached_engine
+from models.runtimes.gpu import find_gpu
+from models.runtimes.graph import RuntimeMissingError, Shape
+from models.runtimes.tensorrt_builder import BackEnd, BackEndName, find_back_end
+from models.runtimes.tensorrt_graph import EnginePrecision
 
 
 class TensorRtGraph:

@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 
 from models.card import ModelError
-from models.graph import RuntimeMissingError, Shape, one_line
-from models.onnx_file import read_onnx
+from models.runtimes.graph import RuntimeMissingError, Shape, one_line
+from models.runtimes.onnx_file import read_onnx
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"

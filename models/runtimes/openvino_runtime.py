@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from models.artefact import read_artefact
 from models.card import ModelError, file_sha256
-from models.graph import RuntimeMissingError, Shape, one_line
-from models.onnx_file import read_onnx
+from models.runtimes.artefact import read_artefact
+from models.runtimes.graph import RuntimeMissingError, Shape, one_line
+from models.runtimes.onnx_file import read_onnx
 
 
 class OpenVinoGraph:

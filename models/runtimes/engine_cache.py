@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from models.artefact import Artefact, card_file, read_artefact
 from models.card import ModelError
-from models.gpu import find_gpu
-from models.graph import RuntimeMissingError
-from models.onnx_file import read_onnx
-from models.tensorrt_builder import (
+from models.runtimes.artefact import Artefact, card_file, read_artefact
+from models.runtimes.gpu import find_gpu
+from models.runtimes.graph import RuntimeMissingError
+from models.runtimes.onnx_file import read_onnx
+from models.runtimes.tensorrt_builder import (
     BATCHES,
     BackEnd,
     BackEndName,
@@ -25,7 +25,7 @@ from models.tensorrt_builder import (
     build_engine,
     find_back_end,
 )
-from models.tensorrt_graph import EnginePrecision
+from models.runtimes.tensorrt_graph import EnginePrecision
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import Any, Literal
 
 from models.card import ModelError
-from models.graph import RuntimeMissingError, Shape
-from models.tensorrt_graph import EnginePrecision, typed_graph
+from models.runtimes.graph import RuntimeMissingError, Shape
+from models.runtimes.tensorrt_graph import EnginePrecision, typed_graph
 
 logger = logging.getLogger(__name__)
 

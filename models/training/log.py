@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from models.distributed import writes
-from models.training_checkpoint import TrainingError, put_in_place
+from models.training.checkpoint import TrainingError, put_in_place
+from models.training.distributed import writes
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from models import distributed
-from models.training_checkpoint import TrainingError, load_weights, trained
-from models.training_folder import TrainingFolder
-from models.training_log import TrainingLog
+from models.training import distributed
+from models.training.checkpoint import TrainingError, load_weights, trained
+from models.training.folder import TrainingFolder
+from models.training.log import TrainingLog
 
 __all__ = ["LoopConfig", "LossOf", "TrainingError", "load_weights", "run_loop", "seed_of"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from models.card import ModelError
-from models.graph import RuntimeMissingError
+from models.runtimes.graph import RuntimeMissingError
 
 LIBRARY = "libcuda.so.1"
 

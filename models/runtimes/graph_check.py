@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.artefact import Comparison
 from models.card import ModelError
-from models.graph import Graph, Shape
-from models.onnx_file import opset_of, read_onnx
+from models.runtimes.artefact import Comparison
+from models.runtimes.graph import Graph, Shape
+from models.runtimes.onnx_file import opset_of, read_onnx
 
 Feeds = dict[str, np.ndarray]
 

@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.distributed import wait, writes
-from models.training_checkpoint import (
+from models.training.checkpoint import (
     Header,
     TrainingError,
     load_state,
@@ -27,6 +26,7 @@ from models.training_checkpoint import (
     write_state,
     write_weights,
 )
+from models.training.distributed import wait, writes
 
 
 class TrainingFolder:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.card import ModelError, Sha256
-from models.graph import Shape
+from models.runtimes.graph import Shape
 
 Format = Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"]
 Precision = Literal["f32", "fp16", "bf16", "int8"]

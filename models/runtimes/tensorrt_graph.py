@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from models.card import ModelError
-from models.graph import RuntimeMissingError, one_line
+from models.runtimes.graph import RuntimeMissingError, one_line
 
 if TYPE_CHECKING:
     import onnx

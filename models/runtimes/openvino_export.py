@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from models.artefact import Precision
 from models.card import ModelError, file_sha256
-from models.graph import RuntimeMissingError, one_line
-from models.onnx_file import read_onnx
-from models.openvino_runtime import import_openvino
+from models.runtimes.artefact import Precision
+from models.runtimes.graph import RuntimeMissingError, one_line
+from models.runtimes.onnx_file import read_onnx
+from models.runtimes.openvino_runtime import import_openvino
 
 
 def write_ir(

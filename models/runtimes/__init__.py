@@ -1,0 +1,1 @@
+"""What runs an exported graph: ONNX Runtime, OpenVINO, CUDA, TensorRT; what an export leaves."""
