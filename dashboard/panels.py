@@ -29,9 +29,12 @@ MARKS = {
     "done": Sign("done", "ok", "Done"),
     "current": Sign("now", "info", "Now"),
     "missing": Sign("missed", "bad", "Missing"),
+    "unsure": Sign("blind", "warn", "Could not be seen"),
     "to_do": Sign("open", "idle", "To do"),
     "not_seen": Sign("open", "idle", "Not seen"),
 }
+
+SAID_BY_MARK = ("missed", "unsure")
 
 
 def station_html(detail: StationDetail, *, now: datetime, zone: tzinfo) -> str:
@@ -102,7 +105,7 @@ def _steps(detail: StationDetail) -> str:
 
 def _step(progress: StepProgress) -> str:
     sign = MARKS[progress.mark]
-    notes = "".join(kind_pill(d) for d in progress.deviations if d.kind != "missed")
+    notes = "".join(kind_pill(d) for d in progress.deviations if d.kind not in SAID_BY_MARK)
     if progress.mark == "missing" and all(d.state == "suspected" for d in progress.deviations):
         sign = Sign("missed", "warn", "Missing?")
     current = ' aria-current="step"' if progress.mark == "current" else ""

@@ -7,9 +7,9 @@ from typing import Literal
 
 from dashboard.status import SeenCycle, SeenDeviation, StationDetail, Step
 
-Mark = Literal["done", "current", "missing", "to_do", "not_seen"]
-"""`missing`: said to be missed. `not_seen`: the cycle is over, the step was neither seen nor said
-to be missed (an optional step, say)."""
+Mark = Literal["done", "current", "missing", "unsure", "to_do", "not_seen"]
+"""`missing`: said to be missed. `unsure`: may have been done out of sight. `not_seen`: the cycle is
+over, the step was neither seen nor said to be missed (an optional step, say)."""
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,6 @@ def _mark(
         return "missing"
     if any(segment.step == step.id for segment in cycle.segments):
         return "done"
+    if any(d.kind == "unsure" for d in against):
+        return "unsure"
     return "to_do" if cycle.running else "not_seen"

@@ -127,7 +127,7 @@ def test_all_text_of_the_database_is_escaped(store, script):
     station = script(steps=((EVIL, EVIL), ("b", "b")), task=("t", EVIL))
     say(store, station, station.started(line=EVIL, name=EVIL), station.cycle(1))
     say(store, station, station.segment(1, EVIL, 1, 4), station.segment(1, "gone" + EVIL, 4, 5))
-    for kind in ("missed", "out_of_order", "repeated", "too_long"):
+    for kind in ("missed", "out_of_order", "repeated", "too_long", "unsure"):
         say(store, station, station.deviation(1, kind, EVIL, detail=EVIL))
     say(store, station, station.deviation(1, "unexpected", "unexpected", detail=EVIL))
     beat(store, station, step=EVIL, detail=EVIL, runtime=EVIL)
@@ -154,6 +154,10 @@ def test_steps_are_marked_by_what_happened_in_the_newest_cycle(store, script):
     assert marks(store) == ["done", "missing", "current"]
     say(store, station, station.deviation(1, "missed", "insert-gear", state="withdrawn"))
     assert marks(store) == ["done", "to_do", "current"]
+    say(store, station, station.deviation(1, "unsure", "insert-gear", state="suspected"))
+    assert marks(store) == ["done", "unsure", "current"]
+    assert "Could not be seen" in shown("views/station.py", station=station.station)
+    say(store, station, station.deviation(1, "unsure", "insert-gear", state="withdrawn"))
     say(store, station, station.cycle_end(1))
     assert marks(store) == ["done", "not_seen", "not_seen"]
     say(store, station, station.cycle(2, 70))
