@@ -100,6 +100,7 @@ def test_the_command_goes_on_with_what_was_judged(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ["evaluate", "delay", "--data", str(toys), "--work", str(tmp_path), "--epochs", "1"]
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # it would hold for later tests
     monkeypatch.setattr(curve, "side_by_side", lambda run, jobs, **_: ((j, run(j)) for j in jobs))
     first = CliRunner().invoke(app, command, catch_exceptions=False)
     assert first.exit_code == 0, first.output
