@@ -39,6 +39,11 @@ class FeatureScale:
         spread = features.std(axis=0) + SMALLEST_SPREAD * float(features.std())
         return cls(features.mean(axis=0), spread)
 
+    @classmethod
+    def none(cls, width: int) -> FeatureScale:
+        """Leave features as they are."""
+        return cls(np.zeros(width, np.float32), np.ones(width, np.float32))
+
     def apply(self, features: np.ndarray) -> np.ndarray:
         """Return features float32 (N, D), scaled."""
         scaled: np.ndarray = ((features - self.mean) / self.spread).astype(np.float32)
@@ -78,8 +83,8 @@ class LabelledSplits:
         ]
 
 
-def labelled_splits(data: DataSet) -> LabelledSplits:
-    """Read a data set with its features.
+def labelled_splits(data: DataSet, *, scaled: bool = True) -> LabelledSplits:
+    """Read a data set with its features, as they are where they are not to be `scaled`.
 
     Raises `UserFault` for a split without recordings, a task with none in the split train, features
     of several widths, and those that go on after their recording's end.
@@ -97,7 +102,8 @@ def labelled_splits(data: DataSet) -> LabelledSplits:
             raise UserFault(f"{data.folder}: no recording is in the split {split}")
     _check_alike(data, videos)
     everything = {recording.id: recording for recording in data.recordings()}
-    scale = FeatureScale.of(np.concatenate([video.features for video in videos["train"]]))
+    known = np.concatenate([video.features for video in videos["train"]])
+    scale = FeatureScale.of(known) if scaled else FeatureScale.none(known.shape[1])
     return LabelledSplits(
         name=data.index.name,
         tasks=tasks,

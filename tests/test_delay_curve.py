@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from edge.evaluation import delay_curve as curve
 from edge.evaluation.delay_judgement import DelayScore, arrival, judge_delayed
+from edge.features import published_features
 from edge.labelled_videos import LabelledSplits, labelled_splits
 from industryasm.recording import DataSet
 from linewatch import app
@@ -45,6 +46,16 @@ def small(chunk: ChunkShape, width: int = 6, labels: int = 4) -> StepNetworkShap
 
 def features(num_frames: int, width: int = 6) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(num_frames, width)).astype(np.float32)
+
+
+def test_features_are_read_as_they_are_where_they_are_not_to_be_scaled(toys: Path) -> None:
+    data = DataSet(toys)
+    as_they_are, scaled = labelled_splits(data, scaled=False), labelled_splits(data)
+    video = as_they_are.videos["train"][0]
+    recording = next(r for r in data.split("train") if r.id == video.name)
+    np.testing.assert_array_equal(video.features, published_features(data, recording).features)
+    assert np.abs(video.features - scaled.videos["train"][0].features).max() > 0.1
+    assert as_they_are.sha256 == scaled.sha256
 
 
 def test_a_frame_is_labelled_when_its_chunk_and_the_look_ahead_have_come() -> None:
@@ -100,6 +111,7 @@ def test_the_command_goes_on_with_what_was_judged(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ["evaluate", "delay", "--data", str(toys), "--work", str(tmp_path), "--epochs", "1"]
+    monkeypatch.setattr(curve, "LOOKAHEADS_S", (0.0, 5.0))
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # it would hold for later tests
     monkeypatch.setattr(curve, "side_by_side", lambda run, jobs, **_: ((j, run(j)) for j in jobs))
     first = CliRunner().invoke(app, command, catch_exceptions=False)

@@ -1,9 +1,10 @@
 """What waiting for the future brings: accuracy of the step network by its look-ahead.
 
-Each row is trained with the look-ahead that it is judged with. Beside them stand the same network
-with the whole recording before it, that offline network run online as it is (what is read off at
-each moment from the past alone), a causal GRU and probes. Judged twice: the best label of each
-frame, and the segments that the edge's decoder gives out, with their delay.
+Each row is trained with the look-ahead that it is judged with, on features as the edge has them,
+not scaled. Beside them stand the same network with the whole recording before it, that offline
+network run online as it is (what is read off at each moment from the past alone), a causal GRU and
+probes. Judged twice: the best label of each frame, and the segments that the edge's decoder gives
+out, with their delay.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def delay_curve(
 
     Raises `WorkFolderError` where trainings on other data of this name lie in `work`.
     """
-    splits = labelled_splits(DataSet(data))
+    splits = labelled_splits(DataSet(data), scaled=False)
     claim(work / data.name, splits)
     (work / data.name / "delay").mkdir(exist_ok=True)
     found: dict[str, list[DelayScore]] = {}
@@ -92,7 +93,7 @@ def run_delay_job(job: DelayJob) -> dict[str, DelayScore]:
     import torch
 
     torch.set_num_threads(1)
-    splits = labelled_splits(DataSet(job.data))
+    splits = labelled_splits(DataSet(job.data), scaled=False)
     scores = dict(_trained_scores(job, splits))
     write_json(job.path, {row: score.as_dict() for row, score in scores.items()})
     logger.info("%s: accuracy %.1f", job.path, scores[job.row].best_labels.accuracy)
