@@ -178,11 +178,11 @@ def one_by_one(
 
 def embed_texts(data: Path, work: Path) -> None:
     """Do what a comparison begins with, by a language model that is made at once."""
-    splits = labelled_splits(DataSet(data))
-    claim(work / data.name, splits)
+    splits = labelled_splits(DataSet(data), scaled=False)
+    claim(work / data.name / "frames", splits)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("models.temporalvlm.language_model.smollm2", tiny_language)
-        frame_comparison._prepare_texts(splits, work / data.name)
+        frame_comparison._prepare_texts(splits, work / data.name / "frames")
 
 
 def kill_in_training(command: Sequence[str], job: FrameJob) -> None:

@@ -64,8 +64,7 @@ def delay_curve(
     Raises `WorkFolderError` where trainings on other data of this name lie in `work`.
     """
     splits = labelled_splits(DataSet(data), scaled=False)
-    claim(work / data.name, splits)
-    (work / data.name / "delay").mkdir(exist_ok=True)
+    claim(work / data.name / "delay", splits)
     found: dict[str, list[DelayScore]] = {}
     for name, context_s, evidence in yardsticks(splits):
         ahead = round(context_s * splits.rate_hz)

@@ -53,10 +53,10 @@ def frame_table(
     """
     from models.temporalvlm.frame_rows import FRAME_ROWS
 
-    splits = labelled_splits(DataSet(data))
-    claim(work / data.name, splits)
+    splits = labelled_splits(DataSet(data), scaled=False)
+    claim(work / data.name / "frames", splits)
     found = {name: [judge_frames(evidence, splits)] for name, _, evidence in yardsticks(splits)}
-    _prepare_texts(splits, work / data.name)
+    _prepare_texts(splits, work / data.name / "frames")
     # One seed of all rows comes before the next seed, so that a table can be read early.
     jobs = [FrameJob(data, row, seed, steps, work) for seed in range(seeds) for row in FRAME_ROWS]
     for job, judgement in side_by_side(run_job, jobs, processes=processes):
@@ -74,12 +74,12 @@ def run_job(job: FrameJob) -> FrameJudgement:
     from models.temporalvlm.frame_rows import frame_loop, train_row
 
     torch.set_num_threads(1)
-    splits = labelled_splits(DataSet(job.data))
+    splits = labelled_splits(DataSet(job.data), scaled=False)
     evidence = train_row(
         job.row,
         train=splits.videos["train"],
         validation=splits.videos["validation"],
-        texts=_texts(job.work / job.data.name),
+        texts=_texts(job.work / job.data.name / "frames"),
         loop=frame_loop(job.seed, job.steps),
         folder=job.folder,
         about={"data": splits.name, "recordings": len(splits.videos["train"])},
@@ -124,7 +124,7 @@ def _prepare_texts(splits: LabelledSplits, folder: Path) -> None:
     if path.is_file():
         return
     config = SMOLLM2_135M.model_copy(update={"lora": None})
-    language = smollm2(config, cache=folder.parent / "smollm2")
+    language = smollm2(config, cache=folder.parents[1] / "smollm2")
     texts = {task: language.embed_texts(splits.phrases(task)) for task in splits.tasks}
     part = path.with_suffix(".part")
     save_file(texts, part)
