@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from dashboard.words import KINDS, likely
 from edge.deployment import Alerts
 from edge.messages import DeviationSeen, Event
 
@@ -39,7 +40,8 @@ class LogAlerts:
             self._told[key] = None
             if len(self._told) > REMEMBERED:
                 del self._told[next(iter(self._told))]
-            kind = seen.type.replace("_", " ")
-            logger.warning(
-                "%s: %s %s: %s %s", event.station, seen.state, kind, seen.step, seen.detail
-            )
+            kind = KINDS[seen.type].words.lower()
+            state: str = seen.state
+            if seen.probability is not None:
+                state = f"{state} ({likely(seen.probability)})"
+            logger.warning("%s: %s %s: %s %s", event.station, state, kind, seen.step, seen.detail)

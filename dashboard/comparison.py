@@ -152,7 +152,7 @@ def _segments(cycle: SeenCycle) -> list[Segment]:
     ] + [
         Segment(max(_seconds(cycle, d.started_at), 0.0), _seconds(cycle, d.ended_at), d.step)
         for d in cycle.deviations
-        if d.kind == "unexpected" and d.counts
+        if d.kind == "unexpected"  # withdrawn too: then it was work for something else
     ]
 
 

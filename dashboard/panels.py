@@ -13,7 +13,6 @@ from dashboard.charts import timeline_html
 from dashboard.progress import StepProgress, foreign_work, step_progress
 from dashboard.status import SeenDeviation, StationDetail, StationStatus
 from dashboard.words import (
-    DEVIATION_STATES,
     KINDS,
     Sign,
     clock,
@@ -22,19 +21,21 @@ from dashboard.words import (
     icon,
     kind_pill,
     pill,
+    state_words,
     what,
 )
 
 MARKS = {
     "done": Sign("done", "ok", "Done"),
     "current": Sign("now", "info", "Now"),
+    "left": Sign("left", "bad", "Started and left"),
     "missing": Sign("missed", "bad", "Missing"),
     "unsure": Sign("blind", "warn", "Could not be seen"),
     "to_do": Sign("open", "idle", "To do"),
     "not_seen": Sign("open", "idle", "Not seen"),
 }
 
-SAID_BY_MARK = ("missed", "unsure")
+SAID_BY_MARK = ("missed", "unsure", "incomplete")
 
 
 def station_html(detail: StationDetail, *, now: datetime, zone: tzinfo) -> str:
@@ -106,8 +107,9 @@ def _steps(detail: StationDetail) -> str:
 def _step(progress: StepProgress) -> str:
     sign = MARKS[progress.mark]
     notes = "".join(kind_pill(d) for d in progress.deviations if d.kind not in SAID_BY_MARK)
-    if progress.mark == "missing" and all(d.state == "suspected" for d in progress.deviations):
-        sign = Sign("missed", "warn", "Missing?")
+    is_suspected = all(d.state == "suspected" for d in progress.deviations)
+    if progress.mark in ("missing", "left") and is_suspected:
+        sign = Sign(sign.icon, "warn", f"{sign.words}?")
     current = ' aria-current="step"' if progress.mark == "current" else ""
     return (
         f'<li class="lw-step-{progress.mark}"{current}>'
@@ -129,7 +131,8 @@ def _deviations(detail: StationDetail, now: datetime, zone: tzinfo) -> str:
     if not detail.deviations:
         return empty_html(
             "No deviation so far",
-            "A missed, swapped, repeated, foreign or slow step appears here at once.",
+            "A step that is missed, swapped, done again, broken off or slow, and work that is "
+            "not in the task, appear here at once.",
         )
     rows = "".join(_deviation(deviation, now, zone) for deviation in detail.deviations)
     return (
@@ -149,6 +152,6 @@ def _deviation(deviation: SeenDeviation, now: datetime, zone: tzinfo) -> str:
         f"<tr{withdrawn}><td>{kind_pill(deviation)}</td>"
         f"<td><b>{escape(what(deviation))}</b>{critical}</td><td>{number}</td>"
         f'<td class="lw-clock">{clock(deviation.detected_at, zone, now)}</td>'
-        f"<td>{DEVIATION_STATES[deviation.state].words}</td>"
+        f"<td>{escape(state_words(deviation))}</td>"
         f"<td>{escape(deviation.detail)}</td></tr>"
     )

@@ -7,9 +7,10 @@ from typing import Literal
 
 from dashboard.status import SeenCycle, SeenDeviation, StationDetail, Step
 
-Mark = Literal["done", "current", "missing", "unsure", "to_do", "not_seen"]
-"""`missing`: said to be missed. `unsure`: may have been done out of sight. `not_seen`: the cycle is
-over, the step was neither seen nor said to be missed (an optional step, say)."""
+Mark = Literal["done", "current", "left", "missing", "unsure", "to_do", "not_seen"]
+"""`missing`: said to be missed, or something else to be in its place. `left`: said to be started
+and left. `unsure`: may have been done out of sight. `not_seen`: the cycle is over, the step was
+neither seen nor said to be missed (an optional step, say)."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,13 @@ def _mark(
 ) -> Mark:
     if cycle.running and step.id == current:
         return "current"
-    if any(d.kind == "missed" for d in against):
+    kinds = {deviation.kind for deviation in against}
+    if "missed" in kinds:
         return "missing"
     if any(segment.step == step.id for segment in cycle.segments):
-        return "done"
-    if any(d.kind == "unsure" for d in against):
+        return "left" if "incomplete" in kinds else "done"
+    if "wrong_part" in kinds:
+        return "missing"
+    if "unsure" in kinds:
         return "unsure"
     return "to_do" if cycle.running else "not_seen"

@@ -164,6 +164,7 @@ def _deviation(row: Deviation, cycle: Cycle | None, task: Task | None) -> SeenDe
         detected_at=row.detected_at,
         detail=row.detail,
         critical=row.critical,
+        probability=row.probability,
     )
 
 

@@ -170,6 +170,7 @@ def _put_deviation(session: Session, event: Event, payload: DeviationSeen) -> No
         row.detected_at = payload.detected_at
         row.detail = payload.detail
         row.critical = payload.critical
+        row.probability = payload.probability
 
 
 def _station(session: Session, event: Event) -> tables.Station:

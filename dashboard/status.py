@@ -42,7 +42,10 @@ class SeenSegment:
 
 @dataclass(frozen=True)
 class SeenDeviation:
-    """A deviation in its newest state; `cycle_key` and `cycle_number` tell which unit it was."""
+    """A deviation in its newest state; `cycle_key` and `cycle_number` tell which unit it was.
+
+    `probability` is None where nobody judged how likely it is.
+    """
 
     id: str
     kind: str
@@ -56,6 +59,7 @@ class SeenDeviation:
     detected_at: datetime
     detail: str
     critical: str | None
+    probability: float | None
 
     @property
     def counts(self) -> bool:

@@ -164,6 +164,7 @@ class Deviation(Base):
     detected_at: Mapped[datetime] = mapped_column(UtcDateTime)
     detail: Mapped[str] = mapped_column(String(300))
     critical: Mapped[str | None] = mapped_column(String(16))
+    probability: Mapped[float | None] = mapped_column(Double)
 
 
 class Delivery(Base):

@@ -39,8 +39,12 @@ KINDS = {
     "missed": Sign("missed", "bad", "Missed"),
     "out_of_order": Sign("swap", "bad", "Out of order"),
     "repeated": Sign("again", "warn", "Done again"),
-    "unexpected": Sign("alert", "bad", "Not in this task"),
+    "rework": Sign("again", "warn", "Undone and done again"),
+    "incomplete": Sign("left", "bad", "Started and left"),
+    "too_short": Sign("wait", "warn", "Too short"),
     "too_long": Sign("wait", "warn", "Took too long"),
+    "unexpected": Sign("alert", "bad", "Not in this task"),
+    "wrong_part": Sign("swap", "bad", "Something else in its place"),
     "unsure": Sign("blind", "warn", "Could not be seen"),
 }
 
@@ -80,6 +84,25 @@ def what(deviation: SeenDeviation) -> str:
     if deviation.step == UNEXPECTED:
         return deviation.detail or "Work that is not in this task"
     return deviation.step_text
+
+
+def likely(probability: float) -> str:
+    """Return a probability as a person says it, never as a certainty.
+
+    >>> likely(0.872), likely(0.999), likely(0.0)
+    ('87 %', 'over 99 %', 'under 1 %')
+    """
+    if not 0.01 <= probability <= 0.99:
+        return "over 99 %" if probability > 0.5 else "under 1 %"
+    return f"{100 * probability:.0f} %"
+
+
+def state_words(deviation: SeenDeviation) -> str:
+    """Return the deviation's state, with how likely it is where that was judged."""
+    words = DEVIATION_STATES[deviation.state].words
+    if deviation.probability is None:
+        return words
+    return f"{words}, {likely(deviation.probability)}"
 
 
 def doing(status: StationStatus) -> str:

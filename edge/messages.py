@@ -22,7 +22,19 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(U
 MessageT = TypeVar("MessageT", bound=BaseModel)
 Probability = Annotated[float, Field(ge=0, le=1)]
 
-DeviationKind = Literal["missed", "out_of_order", "repeated", "unexpected", "too_long", "unsure"]
+DeviationKind = Literal[
+    "missed",
+    "out_of_order",
+    "repeated",
+    "rework",
+    "incomplete",
+    "too_short",
+    "too_long",
+    "unexpected",
+    "wrong_part",
+    "unsure",
+]
+"""What they mean: `industryasm.deviation`."""
 DeviationState = Literal["suspected", "confirmed", "withdrawn"]
 StationState = Literal[
     "starting",
@@ -91,7 +103,10 @@ class SegmentSeen(_Message):
 
 
 class DeviationSeen(_Message):
-    """A departure from standard work; the same `deviation` id returns when its state changes."""
+    """A departure from standard work; the same `deviation` id returns when its state changes.
+
+    `probability` says how likely it is, where that was judged.
+    """
 
     kind: Literal["deviation"] = "deviation"
     deviation: Identifier
@@ -104,6 +119,7 @@ class DeviationSeen(_Message):
     detected_at: UtcTime
     detail: Annotated[str, StringConstraints(max_length=300)] = ""
     critical: Literal["safety", "quality"] | None = None
+    probability: Probability | None = None
 
 
 class TaskInfo(_Message):

@@ -66,6 +66,7 @@ class Reporter:
                     detected_at=at(finding.detected_s),
                     detail=finding.detail[:300],
                     critical=self._critical.get(finding.step),
+                    probability=finding.probability,
                 )
 
     def cycle(self, number: int) -> str:

@@ -8,8 +8,10 @@ from industryasm.segment import Segment
 from models.cycle import Cycle
 from models.deviation_ledger import DeviationLedger, Span
 from models.findings import Deviation
+from models.foreign_work import ForeignWork
+from models.step_lengths import StepLengths
 
-_NOT_DONE: tuple[FoundKind, FoundKind] = ("missed", "unsure")
+_NOT_DONE: tuple[FoundKind, ...] = ("missed", "unsure", "wrong_part")
 
 
 class Conformance:
@@ -29,19 +31,21 @@ class Conformance:
         self._procedure = procedure
         self._least_confidence = least_confidence
         self.ledger = ledger or DeviationLedger()
+        self.foreign = ForeignWork(procedure, self.ledger)
+        self.lengths = StepLengths(procedure, self.ledger, least_confidence=least_confidence)
 
     def judge_step(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         """Judge a decided step before it is added to `cycle`: length, then order or repetition."""
-        found = self._judge_length(cycle, segment, now_s)
+        is_repeat = self._is_repeat(cycle, segment)
+        found = self.lengths.judge(cycle, segment, now_s)
+        if is_repeat and self.foreign.stretch(until_s=segment.start_s):
+            return found + self.foreign.explain_as_undoing(cycle, segment, now_s)
+        found += self.foreign.explain(cycle, segment, now_s)
         if segment.label not in cycle.done:
             return found + self._judge_order(cycle, segment, now_s)
-        if self._is_repeat(cycle, segment):
+        if is_repeat:
             found.append(self._confirm(cycle, "repeated", segment, now_s, "done again"))
         return found
-
-    def judge_unexpected(self, cycle: Cycle, segment: Segment, now_s: float) -> Deviation:
-        """Report work that is not in the task."""
-        return self._confirm(cycle, "unexpected", segment, now_s, "work that is not in the task")
 
     def suspect_repeat(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         """Suspect a repetition, if it is one, in what may be the first step of the next unit."""
@@ -49,39 +53,31 @@ class Conformance:
         if not self._is_repeat(cycle, segment):
             return []
         detail = "done again, unless the next unit was begun"
-        span = _span(segment)
-        return [self.ledger.suspect(cycle, "repeated", step, span, now_s=now_s, detail=detail)]
+        undone = self.foreign.stretch(until_s=segment.start_s)
+        kind: FoundKind = "rework" if undone else "repeated"
+        span = min([segment.start_s, *(work.start_s for work in undone)]), segment.end_s
+        return [self.ledger.suspect(cycle, kind, step, span, now_s=now_s, detail=detail)]
 
     def _is_repeat(self, cycle: Cycle, segment: Segment) -> bool:
         before = cycle.done.get(segment.label)
         if before is None or self._procedure.step(segment.label).repeatable:
             return False
+        if segment.label in cycle.lacking_s:  # it was left, and goes on
+            return False
         return min(before.confidence, segment.confidence) >= self._least_confidence
-
-    def suspect_overrun(self, cycle: Cycle, running: Segment, now_s: float) -> Deviation:
-        """Suspect that the step going on takes too long, which it does by now."""
-        step, span = running.label, _span(running)
-        detail = f"goes on for more than its limit of {self._procedure.step(step).limit_s:g} s"
-        return self.ledger.suspect(cycle, "too_long", step, span, now_s=now_s, detail=detail)
-
-    def withdraw_wrong_overruns(self, segment: Segment) -> list[Deviation]:
-        """Withdraw overruns of other steps that turn out to have been `segment` all the time."""
-        withdrawn: list[Deviation] = []
-        for guess in self.ledger.all_suspected("too_long"):
-            if guess.step != segment.label and segment.end_s > guess.end_s:
-                detail = f"it was {segment.label}"
-                withdrawn += self.ledger.withdraw("too_long", guess.step, detail)
-        return withdrawn
 
     def judge_end(self, cycle: Cycle, now_s: float, *, interrupted: bool) -> list[Deviation]:
         """Settle everything at the end of `cycle`: what was not done was missed.
 
         Of an `interrupted` cycle only what a later step has made suspect.
         """
-        found: list[Deviation] = []
+        found = self.foreign.judge_end(cycle, now_s, interrupted=interrupted)
+        replaced = {place.step for place in found if place.kind == "wrong_part"}
+        if not interrupted:
+            found += self.lengths.judge_end(cycle)
         for step in cycle.undone() if cycle.done else ():  # a wrong guess alone has no steps
             guess = self.ledger.suspected("missed", step) or self.ledger.suspected("unsure", step)
-            if guess is not None or not interrupted:
+            if step not in replaced and (guess is not None or not interrupted):
                 after_s = cycle.done_before(step)
                 span = (guess.start_s, guess.end_s) if guess else (after_s, max(after_s, now_s))
                 detail = "not done when the cycle ended"
@@ -93,18 +89,13 @@ class Conformance:
                 )
         return found + self.ledger.withdraw_all("not borne out when the cycle ended")
 
-    def _judge_length(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
-        limit_s = self._procedure.step(segment.label).limit_s
-        detail = f"took {segment.duration_s:.1f} s, its limit is {limit_s:g} s"
-        if segment.duration_s <= limit_s:
-            return self.ledger.withdraw("too_long", segment.label, detail)
-        return [self._confirm(cycle, "too_long", segment, now_s, detail)]
-
     def _judge_order(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         step, found = segment.label, []
         if overtakers := cycle.overtakers(step):
+            detail = f"done late, after {overtakers[0].label}"
+            found += self.foreign.withdraw_place(step, detail)
             for kind in _NOT_DONE:
-                found += self.ledger.withdraw(kind, step, f"done late, after {overtakers[0].label}")
+                found += self.ledger.withdraw(kind, step, detail)
             # One for each late step: where several overtook it, that one was misplaced, not they.
             early = next((o for o in overtakers if o.label not in cycle.done_early), None)
             if early is not None:
@@ -120,9 +111,10 @@ class Conformance:
         self, cycle: Cycle, step: str, following: Segment, now_s: float
     ) -> Deviation:
         span = min(cycle.done_before(step), following.start_s), following.end_s
-        detail, kind = f"not seen before {following.label}, which comes after it", _NOT_DONE[0]
+        kind: FoundKind = "missed"
+        detail = f"not seen before {following.label}, which comes after it"
         if hidden_s := cycle.hidden_s(step, until_s=following.start_s):
-            detail, kind = _hidden(hidden_s), _NOT_DONE[1]
+            detail, kind = _hidden(hidden_s), "unsure"
         return self.ledger.suspect(cycle, kind, step, span, now_s=now_s, detail=detail)
 
     def _confirm(

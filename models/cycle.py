@@ -35,6 +35,10 @@ class Cycle:
     """Steps that are known to have been done before one that must precede them."""
     raised: dict[str, int] = field(default_factory=dict)
     """How many deviations there were by the stem of their id."""
+    lacking_s: dict[str, float] = field(default_factory=dict)
+    """Seconds that a step still lacks, of the steps that were left too soon."""
+    reopened: bool = False
+    """Whether a step was added after the end, so that the cycle is to be judged again."""
     since_s: float = 0.0
     """When the cycle before ended: what is older is not this one's."""
     unseen: Unseen = field(default_factory=Unseen, repr=False)
@@ -95,16 +99,23 @@ class Cycle:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the cycle is complete and no optional step can come any more in order."""
+        """Whether the cycle is complete, no optional step can come any more in order, and none was
+        left too soon: it may go on.
+        """
         steps = (step.id for step in self.procedure.steps if step.id not in self.done)
-        return self.is_complete and all(self.overtakers(step) for step in steps)
+        if not self.is_complete or self.lacking_s:
+            return False
+        return all(self.overtakers(step) for step in steps)
 
     def is_followed_by(self, segment: Segment, *, handover_s: float) -> bool:
         """Tell whether `segment` begins the next unit: a first step after a last one.
 
-        A first step done late is none when it directly follows the one step that overtook it.
+        A first step done late is none when it directly follows the one step that overtook it. One
+        that may go on needs a handover before it.
         """
         if not (self._is_first(segment.label) and self.is_finished):
+            return False
+        if self._may_go_on(segment, handover_s=handover_s):
             return False
         if segment.label in self.done:
             return True
@@ -112,12 +123,17 @@ class Cycle:
         is_swap = overtakers == [self.last_step] and segment.start_s - self.end_s < handover_s
         return bool(overtakers) and not is_swap
 
-    def may_be_followed_by(self, segment: Segment) -> bool:
-        """Tell whether `segment` could begin the next unit though a last step was not seen.
+    def may_be_followed_by(self, segment: Segment, *, handover_s: float) -> bool:
+        """Tell whether `segment` could begin the next unit, which the step after it will tell.
 
-        It is a first step that does not fit here, and at least half of the unit is done.
+        It is a first step that does not fit here. Either a last step was not seen, and at least
+        half of the unit is done; or it may go on here too, and the unit is complete.
         """
-        if not self._is_first(segment.label) or self.is_finished or self._fits(segment.label):
+        if not self._is_first(segment.label) or self._fits(segment.label):
+            return False
+        if self._may_go_on(segment, handover_s=handover_s):
+            return self.is_complete and segment.label not in self.lacking_s
+        if self.is_finished:
             return False
         undone = [step for step in self.undone() if not self.hidden_s(step)]
         return 2 * len(undone) <= len(self.procedure.required())
@@ -133,15 +149,18 @@ class Cycle:
             return begins_unit and paused_before and len(self.undone()) <= 1
         return begins_unit and (paused_before or not paused_after)
 
-    def takes_straggler(self, segment: Segment, *, handover_s: float, idle_end_s: float) -> bool:
+    def takes_straggler(
+        self, segment: Segment, *, worked_until_s: float, handover_s: float, idle_end_s: float
+    ) -> bool:
         """Tell whether `segment`, seen after this cycle ended complete, still belongs to it.
 
         That is a last step done again or an optional step done late, both before a handover; or
-        an optional last step, which nothing but the end of all work rules out.
+        an optional last step, which nothing but the end of all work rules out. `worked_until_s` is
+        the end of the last work without such a pause before, unexpected work among it.
         """
         if not self.is_complete or self.is_followed_by(segment, handover_s=handover_s):
             return False
-        pause_s = segment.start_s - self.end_s
+        pause_s = segment.start_s - max(self.end_s, worked_until_s)
         if segment.label in self.done:
             is_last = segment.label in self.procedure.final_steps()
             return is_last and not self._is_first(segment.label) and pause_s < handover_s
@@ -159,6 +178,17 @@ class Cycle:
         """Return the cycle that `to_plain` wrote."""
         done = {name: Segment(**segment) for name, segment in plain["done"].items()}
         return cls(procedure, **plain | {"done": done, "unseen": unseen})
+
+    def _may_go_on(self, segment: Segment, *, handover_s: float) -> bool:
+        """Tell whether `segment`, without a handover before it, is a step of this unit going on.
+
+        That is a repeatable step done again, or the last step taken up after it was left.
+        """
+        step = segment.label
+        if step not in self.done or segment.start_s - self.end_s >= handover_s:
+            return False
+        is_left = step == self.last_step and step in self.lacking_s
+        return is_left or self.procedure.step(step).repeatable
 
     def _is_first(self, step: str) -> bool:
         return not self.procedure.predecessors(step) & self.procedure.required()

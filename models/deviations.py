@@ -7,9 +7,14 @@ done; when the next unit is begun (`models.cycle`); when nothing was done for lo
 `missed` is suspected when a step that comes after it was done, confirmed when the cycle ends, and
 withdrawn when the step comes after all: then the step that was done too early is `out_of_order`.
 `too_long` is suspected while the step goes on and judged when the segment is decided.
+`incomplete` and `too_short` are suspected when the step is left, withdrawn when it is taken up
+again, and confirmed by a step that comes after it or at the end of the cycle.
 `repeated` is suspected while the step may be the first of the next unit, and else confirmed.
 `unsure` stands for `missed` where the step may have been done while nothing could be seen.
-`unexpected` work starts no cycle. Between two cycles it waits for the next one to start, to which
+`unexpected` work is suspected until the next step, or the end of the cycle, tells what it was:
+withdrawn where it was the undoing of that step (`rework`) or in the place of one that is missing
+(`wrong_part`, suspected until the end as `missed` is), and else confirmed.
+It starts no cycle. Between two cycles it waits for the next one to start, to which
 it belongs then, or for `idle_end_s`, and then belongs to the last one (0 before the first): a
 unit that is finished is not changed by it, the one that is begun is.
 """
@@ -101,13 +106,18 @@ class CycleMonitor:
         """Number of the running cycle, counted from 1; None between cycles."""
         return None if self._cycle is None else self._cycle.number
 
+    @property
+    def done(self) -> frozenset[str]:
+        """The steps done in the running cycle."""
+        return frozenset() if self._cycle is None else frozenset(self._cycle.done)
+
     def observe(self, segment: Segment, now_s: float) -> list[Finding]:
         """Take the next decided segment at stream time `now_s`; return what it brings to light."""
         findings = self._pass_time(segment.start_s, now_s)
         if segment.label == BACKGROUND:
             return findings
         self._active_s = max(self._active_s, segment.end_s)
-        findings += self._conformance.withdraw_wrong_overruns(segment)
+        findings += self._conformance.lengths.withdraw_wrong_overruns(segment)
         if segment.label not in self.procedure:
             return findings + self._see_unexpected(segment, now_s)
         findings += self._settle_held(segment, now_s)
@@ -145,7 +155,8 @@ class CycleMonitor:
         switched-off station did not see was not missed.
         """
         findings = self._end_cycle(now_s, "closed", interrupted=interrupted)
-        findings += self._release_strays(self._last, math.inf, now_s)
+        findings += self._settle_last(now_s, interrupted=interrupted)
+        findings += self._release_strays(math.inf, now_s)
         return findings + self._conformance.ledger.withdraw_all("the stream ended")
 
     def state(self) -> str:
@@ -205,41 +216,73 @@ class CycleMonitor:
             active_s = max(self._active_s, cycle.end_s)
             if time_s - active_s - self._unseen.seconds(active_s, time_s) >= limit_s:
                 findings += self._end_cycle(now_s, "idle")
-        return findings + self._release_strays(self._last, time_s - config.idle_end_s, now_s)
+        elif time_s - max(self._active_s, self._last.end_s) >= config.idle_end_s:
+            findings += self._settle_last(now_s)
+        return findings + self._release_strays(time_s - config.idle_end_s, now_s)
 
     def _see_unexpected(self, segment: Segment, now_s: float) -> list[Finding]:
         if self._cycle is None:
             self._strays.append(segment)
             return []
-        return [self._conformance.judge_unexpected(self._cycle, segment, now_s)]
+        return [self._conformance.foreign.suspect(self._cycle, segment, now_s)]
 
-    def _release_strays(self, cycle: Cycle, until_s: float, now_s: float) -> list[Finding]:
-        """Report the unexpected work that ended by `until_s` as that of `cycle`."""
+    def _release_strays(self, until_s: float, now_s: float) -> list[Finding]:
+        """Report the unexpected work that ended by `until_s` as that of the last cycle."""
         released = [stray for stray in self._strays if stray.end_s <= until_s]
         self._strays = [stray for stray in self._strays if stray.end_s > until_s]
-        return [self._conformance.judge_unexpected(cycle, stray, now_s) for stray in released]
+        return [self._conformance.foreign.confirm(self._last, s, now_s) for s in released]
+
+    def _claim_strays(self, cycle: Cycle, now_s: float) -> list[Finding]:
+        """Report the unexpected work since the last cycle as that of `cycle`, which goes on."""
+        strays, self._strays = self._strays, []
+        return [self._conformance.foreign.suspect(cycle, stray, now_s) for stray in strays]
+
+    def _settle_last(self, now_s: float, *, interrupted: bool = False) -> list[Finding]:
+        """Judge the cycle that ended last again, if steps were added to it since."""
+        if not self._last.reopened:
+            return []
+        self._last.reopened = False
+        found = self._conformance.judge_end(self._last, now_s, interrupted=interrupted)
+        return list(found)
 
     def _see_step(self, segment: Segment, now_s: float) -> list[Finding]:
-        if self._cycle is not None and self._cycle.may_be_followed_by(segment):
-            return self._hold(self._cycle, segment, now_s)
+        cycle, handover_s = self._cycle, self.config.handover_s
+        if cycle is not None and cycle.may_be_followed_by(segment, handover_s=handover_s):
+            return self._hold(cycle, segment, now_s)
         findings, cycle = self._cycle_of(segment, now_s)
+        if cycle is not self._cycle:
+            cycle.reopened = True
+            findings += self._claim_strays(cycle, now_s)
         return findings + self._add(cycle, segment, now_s)
 
     def _cycle_of(self, segment: Segment, now_s: float) -> tuple[list[Finding], Cycle]:
         """Return the cycle that `segment` belongs to, after ending and starting what it must."""
-        handover_s, idle_end_s = self.config.handover_s, self.config.idle_end_s
         cycle = self._cycle
         if cycle is None:
-            if self._last.takes_straggler(segment, handover_s=handover_s, idle_end_s=idle_end_s):
+            if self._last_takes(segment):
                 return [], self._last
             return self._start_cycle(segment, now_s)
-        if not cycle.is_followed_by(segment, handover_s=handover_s):
+        if not cycle.is_followed_by(segment, handover_s=self.config.handover_s):
             return [], cycle
         ended = self._end_cycle(now_s, "next_unit")
         started, cycle = self._start_cycle(segment, now_s)
         return ended + started, cycle
 
+    def _last_takes(self, segment: Segment) -> bool:
+        """Tell whether `segment`, seen between two cycles, still belongs to the last one."""
+        handover_s, worked_until_s = self.config.handover_s, self._last.end_s
+        for stray in self._strays:
+            if stray.start_s - worked_until_s < handover_s:
+                worked_until_s = max(worked_until_s, stray.end_s)
+        return self._last.takes_straggler(
+            segment,
+            worked_until_s=worked_until_s,
+            handover_s=handover_s,
+            idle_end_s=self.config.idle_end_s,
+        )
+
     def _start_cycle(self, segment: Segment, now_s: float) -> tuple[list[Finding], Cycle]:
+        settled = self._settle_last(now_s)
         cycle = Cycle(
             self.procedure,
             self._last.number + 1,
@@ -250,7 +293,7 @@ class CycleMonitor:
         )
         self._cycle = cycle
         started = CycleStarted(cycle.number, cycle.start_s, now_s)
-        return [started, *self._release_strays(cycle, math.inf, now_s)], cycle
+        return [*settled, started, *self._claim_strays(cycle, now_s)], cycle
 
     def _hold(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Finding]:
         """Keep a step back that may be the next unit's first; the step after it will tell."""
@@ -294,7 +337,7 @@ class CycleMonitor:
         if running.start_s < seen_until_s:  # decided and judged already
             return []
         findings, cycle = self._cycle_of(running, now_s)
-        return [*findings, self._conformance.suspect_overrun(cycle, running, now_s)]
+        return [*findings, self._conformance.lengths.suspect_overrun(cycle, running, now_s)]
 
     def _end_cycle(
         self, now_s: float, reason: CycleEnd, *, interrupted: bool = False

@@ -55,6 +55,7 @@ class Deviation:
     """A departure from the procedure in the span [start_s, end_s) in which it can be looked at.
 
     The same `id` comes again when the state changes: suspected, then confirmed or withdrawn.
+    Raises `ValueError` for a probability that is none.
     """
 
     id: str
@@ -66,6 +67,12 @@ class Deviation:
     end_s: float
     detected_s: float
     detail: str
+    probability: float | None = None
+    """How likely it is, 0 to 1, by whoever judged it; None where nobody did."""
+
+    def __post_init__(self) -> None:
+        if self.probability is not None and not 0 <= self.probability <= 1:
+            raise ValueError(f"deviation {self.id!r}: probability {self.probability} is not 0 to 1")
 
 
 Finding = CycleStarted | CycleEnded | StepDone | Deviation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,8 +14,8 @@ from dashboard.page import streamlit_command
 from dashboard.panels import station_html
 from dashboard.progress import foreign_work, step_progress
 from dashboard.store import Store
-from dashboard.words import ago, clock
-from edge.messages import utc_now
+from dashboard.words import KINDS, ago, clock
+from edge.messages import DeviationKind, utc_now
 
 APP = Path(__file__).parent.parent / "dashboard" / "app.py"
 EVIL = "<img src=x onerror=alert(1)>\"'&"
@@ -127,7 +128,7 @@ def test_all_text_of_the_database_is_escaped(store, script):
     station = script(steps=((EVIL, EVIL), ("b", "b")), task=("t", EVIL))
     say(store, station, station.started(line=EVIL, name=EVIL), station.cycle(1))
     say(store, station, station.segment(1, EVIL, 1, 4), station.segment(1, "gone" + EVIL, 4, 5))
-    for kind in ("missed", "out_of_order", "repeated", "too_long", "unsure"):
+    for kind in get_args(DeviationKind):
         say(store, station, station.deviation(1, kind, EVIL, detail=EVIL))
     say(store, station, station.deviation(1, "unexpected", "unexpected", detail=EVIL))
     beat(store, station, step=EVIL, detail=EVIL, runtime=EVIL)
@@ -162,6 +163,33 @@ def test_steps_are_marked_by_what_happened_in_the_newest_cycle(store, script):
     assert marks(store) == ["done", "not_seen", "not_seen"]
     say(store, station, station.cycle(2, 70))
     assert marks(store) == ["to_do", "to_do", "current"]
+
+
+def test_a_step_that_was_left_or_replaced_is_not_shown_as_done(store, script):
+    station = script()
+    say(store, station, station.started(), station.cycle(1))
+    say(store, station, station.segment(1, "place-base", 1, 3))
+    say(store, station, station.deviation(1, "incomplete", "place-base", state="suspected"))
+    say(store, station, station.deviation(1, "wrong_part", "insert-gear"))
+    assert marks(store) == ["left", "missing", "to_do"]
+    html = shown("views/station.py", station=station.station)
+    assert "Started and left?" in html
+    assert "Something else in its place" in html
+
+
+def test_every_kind_that_a_station_tells_has_words():
+    assert set(KINDS) == set(get_args(DeviationKind))
+
+
+def test_how_likely_a_deviation_is_stands_beside_its_state(store, script):
+    station = script()
+    say(store, station, station.started(), station.cycle(1))
+    say(store, station, station.deviation(1, "rework", "place-base", probability=0.874))
+    say(store, station, station.deviation(1, "too_short", "insert-gear"))
+    html = shown("views/station.py", station=station.station)
+    assert "<td>Confirmed, 87 %</td>" in html
+    assert "<td>Confirmed</td>" in html  # nobody judged it
+    assert "Undone and done again" in html
 
 
 def test_foreign_work_is_listed_beside_the_steps(store, script):

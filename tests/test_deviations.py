@@ -2,7 +2,7 @@
 
 Sequences are written as letters, one step each: `|` is the handover to the next unit, `_` a pause
 that could be one, `~` idleness, `?` work that is not in the task, an upper case letter takes too
-long. Steps follow each other after 0.5 s.
+long, `-` after a letter makes it short. Steps follow each other after 0.5 s.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from models.deviations import (
 )
 
 PAUSES_S = {"|": 5.0, "_": 3.0, "~": 25.0}
+SHORT_S = 1.5
 
 
-def procedure(order: str, *, optional: str = "", repeatable: str = "") -> Procedure:
+def procedure(
+    order: str, *, optional: str = "", repeatable: str = "", least_s: float = 0.0
+) -> Procedure:
     """`a b<a c<ab` is a first, b after a, c after both."""
     steps = (item.partition("<") for item in order.split())
     return Procedure(
@@ -43,6 +46,7 @@ def procedure(order: str, *, optional: str = "", repeatable: str = "") -> Proced
                 optional=step in optional,
                 repeatable=step in repeatable,
                 limit_s=6.0,
+                least_s=least_s,
             )
             for step, _, after in steps
         )
@@ -55,6 +59,11 @@ CHAIN = procedure("a b<a c<b d<c")
 def segments_of(text: str) -> list[Segment]:
     segments, time_s = [], 0.0
     for letter in text:
+        if letter == "-":
+            short = segments.pop()
+            segments.append(Segment(short.start_s, short.start_s + SHORT_S, short.label))
+            time_s = segments[-1].end_s + 0.5
+            continue
         if letter in PAUSES_S:
             time_s += PAUSES_S[letter] - 0.5
             continue
@@ -218,6 +227,122 @@ def test_departures_from_partial_orders(
     check_lives(findings)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # undone and done again, within the cycle, at its end, after it
+        ("ab?bcd", [("rework", "b", 1)]),
+        ("a?abcd", [("rework", "a", 1)]),
+        ("abc?c|abcd", [("rework", "c", 1), ("missed", "d", 1)]),
+        ("abcd?d|abcd", [("rework", "d", 1)]),
+        ("ab??bcd", [("rework", "b", 1)]),  # one stretch
+        ("ab?bc?cd", [("rework", "b", 1), ("rework", "c", 1)]),
+        # not undone: another step is between, or nothing was done before
+        ("ab?cbd", [("unexpected", UNEXPECTED, 1), ("repeated", "b", 1)]),
+        ("ab??cd", [("unexpected", UNEXPECTED, 1), ("unexpected", UNEXPECTED, 1)]),
+        # something else in a step's place: in the middle, first, last
+        ("ab?d", [("wrong_part", "c", 1)]),
+        ("?bcd", [("wrong_part", "a", 1)]),
+        ("abc?", [("wrong_part", "d", 1)]),
+        ("abc?|abcd", [("wrong_part", "d", 1)]),
+        ("a?d", [("wrong_part", "b", 1), ("missed", "c", 1)]),  # the first of two
+        ("ab?-d", [("unexpected", UNEXPECTED, 1), ("missed", "c", 1)]),  # too short for it
+        ("a?bd", [("unexpected", UNEXPECTED, 1), ("missed", "c", 1)]),  # c was not due
+        ("ab?dc|abcd", [("unexpected", UNEXPECTED, 1), ("out_of_order", "d", 1)]),  # done late
+        # left, and taken up again
+        ("ab-cd", [("incomplete", "b", 1)]),
+        ("abcd-", [("incomplete", "d", 1)]),
+        ("abcd-d-", []),
+        ("ab-b-cd", []),
+        ("ab-b-bcd", [("repeated", "b", 1)]),  # whole, and once more
+        ("ab-?b-cd", [("unexpected", UNEXPECTED, 1)]),  # interrupted
+        ("ab-cb-d", [("incomplete", "b", 1)]),  # c was built on it
+    ],
+)
+def test_what_was_undone_replaced_or_left(text: str, expected: list[object]) -> None:
+    order = procedure("a b<a c<b d<c", least_s=2.5)
+    findings = observe_all(order, segments_of(text))
+    assert sorted(confirmed(findings)) == sorted(expected)
+    check_lives(findings)
+
+
+def test_foreign_work_is_suspected_until_the_next_step_tells_what_it_was() -> None:
+    monitor = CycleMonitor(CHAIN)
+    a, foreign, again = segments_of("a?a")
+    monitor.observe(a, 4.0)
+    (suspected,) = settled(monitor.observe(foreign, 9.0))
+    assert (suspected.kind, suspected.state) == ("unexpected", "suspected")
+    withdrawn, rework = settled(monitor.observe(again, 14.0))
+    assert (withdrawn.id, withdrawn.state) == (suspected.id, "withdrawn")
+    assert withdrawn.detail == "it was the undoing of a"
+    assert (rework.kind, rework.step, rework.state) == ("rework", "a", "confirmed")
+    assert (rework.start_s, rework.end_s) == (foreign.start_s, again.end_s)
+
+
+def test_foreign_work_before_a_step_that_may_go_on_undoes_nothing() -> None:
+    order = procedure("a b<a c<b", repeatable="b")
+    findings = observe_all(order, segments_of("ab?bc"))
+    assert confirmed(findings) == [("unexpected", UNEXPECTED, 1)]
+
+
+def test_foreign_work_in_a_place_is_told_with_the_step_that_shows_it() -> None:
+    monitor = CycleMonitor(CHAIN)
+    for segment in segments_of("ab?"):
+        monitor.observe(segment, segment.end_s)
+    d = segments_of("ab?d")[-1]
+    (place,) = settled(monitor.observe(d, 18.0))
+    assert (place.kind, place.step, place.state) == ("wrong_part", "c", "suspected")
+    resumed = CycleMonitor.resume(CHAIN, monitor.state())
+    found = {d.kind: d.state for d in settled(resumed.close(20.0))}
+    assert found == {"unexpected": "withdrawn", "wrong_part": "confirmed"}
+
+
+def test_a_step_that_was_left_is_suspected_at_once_and_settled_by_what_follows() -> None:
+    order = procedure("a b<a c<b d<c", least_s=2.5)
+    for following, state in (("b-", "withdrawn"), ("c", "confirmed")):
+        monitor = CycleMonitor(order)
+        *before, last = segments_of(f"ab-{following}")
+        findings = [f for s in before for f in monitor.observe(s, s.end_s)]
+        (suspected,) = settled(findings)
+        assert (suspected.kind, suspected.state) == ("incomplete", "suspected")
+        assert "took 1.5 s, its least is 2.5 s" in suspected.detail
+        monitor = CycleMonitor.resume(order, monitor.state())
+        (after,) = settled(monitor.observe(last, last.end_s))
+        assert (after.id, after.state) == (suspected.id, state)
+
+
+@pytest.mark.parametrize(
+    ("pace", "seconds", "kind"),
+    [
+        (1.0, 2.4, "incomplete"),
+        (1.0, 2.6, None),
+        (1.5, 3.5, "incomplete"),  # long enough by the clock, and left by a slow cycle's pace
+        (0.5, 2.0, "too_short"),  # all of the cycle is done as fast
+        (0.5, 1.2, "incomplete"),
+    ],
+)
+def test_a_step_is_left_by_the_pace_of_its_cycle(
+    pace: float, seconds: float, kind: str | None
+) -> None:
+    steps = [
+        ProcedureStep(name, frozenset("abcde"[:index]), least_s=2.5 if name == "e" else 0.0)
+        for index, name in enumerate("abcdef")
+    ]
+    segments, start_s = [], 0.0
+    for step in steps:
+        length_s = seconds if step.id == "e" else step.expected_s * pace
+        segments.append(Segment(start_s, start_s + length_s, step.id))
+        start_s += length_s + 0.5
+    findings = observe_all(Procedure(tuple(steps)), segments)
+    assert confirmed(findings) == ([(kind, "e", 1)] if kind else [])
+
+
+def test_a_step_that_was_not_recognised_surely_was_not_left() -> None:
+    order = procedure("a b<a c<b", least_s=2.5)
+    segments = [Segment(0, 4, "a"), Segment(5, 6, "b", 0.4), Segment(7, 11, "c")]
+    assert confirmed(observe_all(order, segments, MonitorConfig(least_confidence=0.6))) == []
+
+
 def test_a_missed_step_is_suspected_when_its_successor_is_confirmed() -> None:
     monitor = CycleMonitor(CHAIN)
     a, c, d = segments_of("acd")
@@ -379,6 +504,7 @@ def partial_orders(draw: st.DrawFn) -> Procedure:
             frozenset(draw(st.sets(st.sampled_from(names[:index]))) if index else ()),
             optional=name not in required,
             limit_s=6.0,
+            least_s=draw(st.sampled_from([0.0, 2.5])),
         )
         for index, name in enumerate(names)
     ]

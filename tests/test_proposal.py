@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -207,6 +208,24 @@ def test_times_are_those_seen_with_room_above() -> None:
     assert propose(seen * 100).procedure.step("a").limit_s == 13.68
 
 
+def test_the_least_time_has_as_much_room_below() -> None:
+    def least_s(num_cycles: int, seconds: float = 4.0) -> float:
+        seen = [cycle("a", "b", seconds=seconds) for _ in range(num_cycles)]
+        return propose(seen).procedure.step("a").least_s
+
+    assert least_s(9) == 0.0  # too few to say so
+    assert least_s(10) == 1.6  # 4 divided by 1.5 + 10 / 10
+    assert least_s(100) == 2.5
+
+
+def test_a_slow_cycle_does_not_make_the_least_time_longer() -> None:
+    usual = [cycle(*"abcde", seconds=4.0) for _ in range(20)]
+    slow = [segment for segment in cycle(*"abcde", seconds=8.0) if segment.label != "e"]
+    slow.append(Segment(slow[-1].end_s + 1, slow[-1].end_s + 5, "e"))  # half of its time here
+    step = propose([*usual, slow]).procedure.step("e")
+    assert step.least_s == math.floor(100 * 2.0 / (1.5 + 10 / 21)) / 100
+
+
 def test_background_is_no_step() -> None:
     proposal = propose([[Segment(0, 1, BACKGROUND), *cycle("a", "b")]])
     assert [step.id for step in proposal.procedure.steps] == ["a", "b"]
@@ -288,6 +307,7 @@ def test_each_line_says_what_it_rests_on() -> None:
         "    optional: false  # done in 21 of 21 cycles",
         "    repeatable: true  # more than once in 1 of 21",
         "    expected_s: 2.0  # median of 22",
+        "    least_s: 1.01  # the shortest of 21 took 2.00 at the usual pace",
         "    # not done in any of 21 cycles: fill in, or take it out",
     ):
         assert f"{line}\n" in text

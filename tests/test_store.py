@@ -6,10 +6,12 @@ import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
+from dashboard.database import migration_config
 from dashboard.recording import UnreadableEvent
 from dashboard.store import Store, StoreError
 from dashboard.tables import Base
@@ -45,6 +47,29 @@ def test_opening_an_up_to_date_database_keeps_its_rows(database_url, script):
         store.record(station.event(station.started()))
     with Store.open(database_url) as store:
         assert [row.name for row in status(store)] == ["Station 1"]
+
+
+def test_rows_of_the_first_version_are_read_after_the_upgrade(database_url, script):
+    with Store.open(database_url) as store:
+        station = script()
+        story = (
+            station.started(),
+            station.cycle(1),
+            station.deviation(1, "missed", "insert-gear"),
+        )
+        store.record_many([station.event(payload) for payload in story])
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        command.downgrade(migration_config(connection), "0001")
+        assert "probability" not in {
+            column["name"] for column in inspect(connection).get_columns("deviation")
+        }
+    engine.dispose()
+    with Store.open(database_url) as store:
+        likely = station.deviation(1, "rework", "insert-gear", 20, probability=0.75)
+        store.record(station.event(likely))
+        found = {d.kind: d.probability for d in detail(store).deviations}
+    assert found == {"missed": None, "rework": 0.75}
 
 
 def test_a_database_of_a_newer_version_is_refused(database_url):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -95,6 +96,21 @@ def test_a_step_that_comes_late_after_all_is_out_of_order_and_no_longer_unsure()
     seen = [("a", 0.0, 4.0), ("c", 20.0, 24.0), ("b", 25.0, 29.0), ("d", 30.0, 34.0)]
     found = told(watch([*seen, ("e", 35.0, 39.0)], [(5.0, 15.0)]))
     assert found == {"c": ("out_of_order", "confirmed")}
+
+
+@pytest.mark.parametrize(("gap", "kinds"), [(None, {"incomplete"}), ((6.0, 14.0), set())])
+def test_a_step_that_may_have_gone_on_out_of_sight_was_not_left(
+    gap: tuple[float, float] | None, kinds: set[str]
+) -> None:
+    order = Procedure(tuple(replace(step, least_s=2.5) for step in CHAIN.steps))
+    monitor = CycleMonitor(order)
+    found = monitor.observe(Segment(0.0, 4.0, "a"), 4.0)
+    found += monitor.observe(Segment(5.0, 6.0, "b"), 6.0)
+    if gap:
+        monitor.unobserved(*gap)
+    found += monitor.observe(Segment(15.0, 19.0, "c"), 19.0)
+    settled = {d.id: d for d in found if isinstance(d, Deviation)}
+    assert {d.kind for d in settled.values() if d.state == "confirmed"} == kinds
 
 
 def test_a_saved_monitor_knows_what_it_did_not_see() -> None:

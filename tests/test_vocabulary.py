@@ -59,6 +59,8 @@ def test_every_shipped_vocabulary_holds_together(task_id: str) -> None:
         (("parts: [wheel]", "parts: [weel]"), 11, "'weel' is unknown"),
         (("limit_s: 5", "limit_s: -1"), 13, "greater than 0"),
         (("limit_s: 5", "limit_s: 1"), 8, "must be above expected_s"),
+        (("limit_s: 5", "limit_s: 5\n    least_s: 2"), 8, "must be below expected_s"),
+        (("limit_s: 5", "limit_s: 5\n    least_s: 0"), 14, "greater than 0"),
         (("primitive: place", "primitive: juggle"), 10, "pick"),
         (("product: Toy car", "produkt: Toy car"), 3, "unknown key"),
         (("bin: A1", "bin: Z9"), 6, "pattern"),

@@ -24,6 +24,8 @@ class ProcedureStep:
     repeatable: bool = False
     expected_s: float = 4.0
     limit_s: float = 12.0
+    least_s: float = 0.0
+    """A step done in less was not done whole; 0 where nobody said so."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class KnownKindChoice(StrEnum):
     out_of_order = "out_of_order"
     repeated = "repeated"
     unexpected = "unexpected"
+    too_short = "too_short"
     too_long = "too_long"
     wrong_part = "wrong_part"
     incomplete = "incomplete"

@@ -56,7 +56,7 @@ def proposal_yaml(task: Task, proposal: Proposal, *, operators: int) -> str:
 
 
 def _merged(step: Step, proposed: ProcedureStep | None, proposal: Proposal) -> Step:
-    values: dict[str, Any] = {"after": (), "optional": True, "repeatable": True}
+    values: dict[str, Any] = {"after": (), "optional": True, "repeatable": True, "least_s": None}
     if proposed is not None:
         values = {
             "after": tuple(r.before for r in proposal.order if r.then == step.id),
@@ -64,6 +64,7 @@ def _merged(step: Step, proposed: ProcedureStep | None, proposal: Proposal) -> S
             "repeatable": proposed.repeatable,
             "expected_s": proposed.expected_s,
             "limit_s": proposed.limit_s,
+            "least_s": proposed.least_s or None,
         }
     return Step.model_validate(dict(step) | values)
 
@@ -76,11 +77,13 @@ def _step_lines(step: Step, proposal: Proposal) -> Iterator[str]:
         yield f"    # not done in any of {proposal.num_cycles} cycles: fill in, or take it out"
     else:
         yield from _after_lines(step.id, proposal)
-    seen, again, median, longest = _reasons(support, proposal.num_cycles)
+    seen, again, median, longest, shortest = _reasons(support, proposal.num_cycles)
     yield f"    optional: {_scalar(step.optional)}{seen}"
     yield f"    repeatable: {_scalar(step.repeatable)}{again}"
     yield f"    expected_s: {_scalar(step.expected_s)}{median}"
     yield f"    limit_s: {_scalar(step.limit_s)}{longest}"
+    if step.least_s is not None:
+        yield f"    least_s: {_scalar(step.least_s)}{shortest}"
 
 
 def _after_lines(step_id: str, proposal: Proposal) -> Iterator[str]:
@@ -102,15 +105,16 @@ def _counts(relation: OrderSupport) -> str:
     return f"{seen}; {relation.against} against (<= {relation.most_against:.0%})"
 
 
-def _reasons(support: StepSupport | None, num_cycles: int) -> tuple[str, str, str, str]:
-    """Word the comments of optional, repeatable, expected_s and limit_s."""
+def _reasons(support: StepSupport | None, num_cycles: int) -> tuple[str, str, str, str, str]:
+    """Word the comments of optional, repeatable, expected_s, limit_s and least_s."""
     if support is None:
-        return "", "", "", ""
+        return "", "", "", "", ""
     return (
         f"  # done in {support.cycles} of {num_cycles} cycles",
         f"  # more than once in {support.repeated} of {support.cycles}",
         f"  # median of {support.times}",
         f"  # the longest took {support.longest_s:.2f}",
+        f"  # the shortest of {support.cycles} took {support.shortest_s:.2f} at the usual pace",
     )
 
 

@@ -82,11 +82,14 @@ class Step(_Frozen):
     critical: Literal["safety", "quality"] | None = None
     expected_s: Seconds
     limit_s: Seconds
+    least_s: Seconds | None = None
 
     @model_validator(mode="after")
-    def _limit_is_above_expectation(self) -> Self:
+    def _times_are_in_order(self) -> Self:
         if self.limit_s <= self.expected_s:
             raise ValueError(f"limit_s {self.limit_s} must be above expected_s {self.expected_s}")
+        if self.least_s is not None and self.least_s >= self.expected_s:
+            raise ValueError(f"least_s {self.least_s} must be below expected_s {self.expected_s}")
         if self.id in (BACKGROUND, UNEXPECTED):
             raise ValueError(f"step id {self.id!r} is a reserved label")
         return self
@@ -158,6 +161,7 @@ class Task(_Frozen):
                     repeatable=step.repeatable,
                     expected_s=step.expected_s,
                     limit_s=step.limit_s,
+                    least_s=step.least_s or 0.0,
                 )
                 for step in self.steps
             ),

@@ -291,7 +291,7 @@ def _alarms(found: Iterable[tuple[str, str]]) -> Alarms:
     pairs = set(found)
     return Alarms(
         frozenset(step for kind, step in pairs if kind == "out_of_order"),
-        frozenset(step for kind, step in pairs if kind == "missed"),
+        frozenset(step for kind, step in pairs if kind in ("missed", "wrong_part")),
     )
 
 

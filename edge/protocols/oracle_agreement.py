@@ -63,10 +63,10 @@ def watch(procedure: Procedure, stream: Sequence[Segment]) -> Watched:
             newest[found.id] = found
     confirmed: dict[int, Exact] = defaultdict(Counter)
     for found in newest.values():
+        if found.kind == "unexpected":  # withdrawn too: then it was work of another kind
+            cycles[found.cycle].append(by_start[found.start_s])
         if found.state == "confirmed" and found.kind != "unsure":  # nothing is hidden here
             confirmed[found.cycle][found.kind, found.step] += 1
-            if found.kind == "unexpected":
-                cycles[found.cycle].append(by_start[found.start_s])
     return Watched({number: tuple(sorted(cycles[number])) for number in cycles}, confirmed)
 
 

@@ -16,8 +16,10 @@ from industryasm.procedure import Procedure, ProcedureStep
 from industryasm.segment import Segment
 from industryasm.vocabulary import UNEXPECTED
 
-LIMIT_S = 6.0
+LIMIT_S, LEAST_S = 6.0, 2.5
 _STEP_S, _LONG_S, _BETWEEN_S, _HANDOVER_S = 4.0, 10.0, 0.5, 5.0
+_SHORT_S = (1.0, 2.0, 3.0)
+_PACES = (1.0, 1.0, 1.25, 0.6)  # of a unit; at the last all steps are below their least time
 _NAMES = "abcdefg"
 _MAX_EDITS = 3
 
@@ -47,9 +49,13 @@ class Case:
         )
 
     def drawn(self) -> str:
-        """Write the case as `a b<a c*<ab {b c} : abc|acb`; `*` is optional, `+` repeatable."""
+        """Write the case as `a b<a c*<ab {b c} : abc|acb`; `*` is optional, `+` repeatable.
+
+        `-` is a step with a least time, and a segment that is shorter; upper case is too long.
+        """
         steps = " ".join(
             f"{step.id}{'*' * step.optional}{'+' * step.repeatable}"
+            f"{'-' * bool(step.least_s)}"
             f"{'<' * bool(step.after)}{''.join(sorted(step.after))}"
             for step in sorted(self.procedure.steps, key=lambda step: step.id)
         )
@@ -60,8 +66,9 @@ class Case:
 def random_case(seed: int) -> Case:
     """Draw a procedure of 2 to 7 steps and one or two units, each with up to three edits.
 
-    Edits are a step left out, two neighbours swapped, a step moved, done again, foreign work; one
-    step in twenty takes too long.
+    Edits are a step left out, two neighbours swapped, a step moved, done again, foreign work, a
+    step undone and done again, foreign work in its place; one step in twenty takes too long, one in
+    ten is short.
     """
     rng = np.random.default_rng(seed)
     procedure = _random_procedure(rng)
@@ -83,6 +90,7 @@ def _random_procedure(rng: np.random.Generator) -> Procedure:
     optional = rng.random(num_steps) < rng.choice([0.0, 0.3])
     optional[0] &= not optional.all()
     repeatable = rng.random(num_steps) < rng.choice([0.0, 0.2])
+    has_least = rng.random(num_steps) < rng.choice([0.0, 0.5])
     steps = [
         ProcedureStep(
             name,
@@ -90,6 +98,7 @@ def _random_procedure(rng: np.random.Generator) -> Procedure:
             optional=bool(optional[index]),
             repeatable=bool(repeatable[index]),
             limit_s=LIMIT_S,
+            least_s=LEAST_S if has_least[index] else 0.0,
         )
         for index, name in enumerate(names)
     ]
@@ -119,7 +128,7 @@ def _allowed_trace(rng: np.random.Generator, procedure: Procedure) -> list[str]:
 def _edited(rng: np.random.Generator, trace: Sequence[str]) -> list[str]:
     out = list(trace)
     for _ in range(int(rng.integers(0, _MAX_EDITS + 1))):
-        at, edit = int(rng.integers(max(1, len(out)))), int(rng.integers(5))
+        at, edit = int(rng.integers(max(1, len(out)))), int(rng.integers(7))
         to = int(rng.integers(len(out) + 1))
         if edit == 0 and len(out) > 1:
             out.pop(at)
@@ -131,6 +140,10 @@ def _edited(rng: np.random.Generator, trace: Sequence[str]) -> list[str]:
             out.insert(to, out[at])
         elif edit == 4:
             out.insert(to, UNEXPECTED)
+        elif edit == 5:
+            out[at + 1 : at + 1] = [UNEXPECTED, out[at]]
+        elif edit == 6:
+            out[at] = UNEXPECTED
     return out
 
 
@@ -138,8 +151,12 @@ def _segments(
     rng: np.random.Generator, trace: Sequence[str], start_s: float
 ) -> tuple[Segment, ...]:
     segments: list[Segment] = []
+    step_s = _STEP_S * float(rng.choice(_PACES))
     for label in trace:
-        length_s = _LONG_S if rng.random() < 0.05 else _STEP_S
+        chance = rng.random()
+        length_s = _LONG_S if chance < 0.05 else step_s
+        if chance > 0.9:
+            length_s = float(rng.choice(_SHORT_S))
         segments.append(Segment(start_s, start_s + length_s, label))
         start_s += length_s + _BETWEEN_S
     return tuple(segments)
@@ -184,6 +201,7 @@ def _is_over(procedure: Procedure, done: set[str]) -> bool:
 
 def _letters(unit: Sequence[Segment]) -> str:
     return "".join(
-        "?" if s.label == UNEXPECTED else s.label.upper() if s.duration_s > LIMIT_S else s.label
+        ("?" if s.label == UNEXPECTED else s.label.upper() if s.duration_s > LIMIT_S else s.label)
+        + "-" * (s.duration_s < LEAST_S)
         for s in unit
     )
