@@ -5,16 +5,17 @@ The same object serves a live station, `linewatch monitor` and evaluation of rec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from edge.cameras.frame import Frame
 from edge.window import Chunk, RollingWindow
+from industryasm.procedure import Procedure
 from industryasm.segment import Segment
 from industryasm.vocabulary import Task
-from models.card import shipped_model
+from models.card import ModelCard, shipped_model
 from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import CycleMonitor, Finding, MonitorConfig
 from models.runtime import Encoder, TemporalModel, encoder_of, load_model
@@ -67,7 +68,6 @@ class Pipeline:
         model: TemporalModel,
         encoder: Encoder,
         *,
-        decoder: DecoderConfig | None = None,
         monitor: MonitorConfig | None = None,
     ) -> None:
         card = model.card
@@ -76,8 +76,8 @@ class Pipeline:
         self.runtime = encoder.runtime
         self._encoder = encoder
         self._steps = StepStream(model)
-        self._decoder = StreamDecoder(card.labels, config=decoder or decoder_config(card.rate_hz))
         self._procedure = task.procedure()
+        self._decoder = station_decoder(card, self._procedure)
         self._monitor = CycleMonitor(self._procedure, monitor or MonitorConfig())
         self._now_s = 0.0
         self._has_sight = False
@@ -128,6 +128,7 @@ class Pipeline:
         """
         monitor = CycleMonitor.resume(self._procedure, monitor_state, self._monitor.config)
         self._monitor, self._now_s = monitor, judged_until_s
+        self._decoder.resume(monitor.done)
 
     @property
     def cycle(self) -> int | None:
@@ -166,6 +167,13 @@ def load_pipeline(task: Task, folder: Path | None) -> Pipeline:
     return Pipeline(task, model, encoder_of(model.card))
 
 
+def station_decoder(card: ModelCard, procedure: Procedure) -> StreamDecoder:
+    """Return the decoder of a model's frames that knows the order of the task's steps."""
+    # the order says what frames alone would have to, so each frame counts for less
+    config = replace(decoder_config(card.rate_hz), temper=0.2, max_lag_s=6.0)
+    return StreamDecoder(card.labels, config=config, procedure=procedure)
+
+
 def decoder_config(rate_hz: float) -> DecoderConfig:
-    """Return the decoder's settings for a model of this rate."""
+    """Return the settings of a decoder without a procedure, for frames at this rate."""
     return DecoderConfig(period_s=1 / rate_hz, min_dwell_s=0.6)

@@ -1,22 +1,27 @@
 """Frame-wise step probabilities become step segments, while they stream in.
 
-Knows labels and times; neither networks nor the order of a task's steps. The way of a frame:
+Knows labels and times, no networks. The way of a frame:
 
-    probabilities -> tempered log evidence -> online Viterbi -> decided label -> segment
+    probabilities -> tempered log evidence -> best path -> decided label -> segment
+
+The path is one through the order of a procedure where one is given (`models.procedure_path`), and
+else one that pays the same for each change of label (`models.viterbi`), the simple baseline.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from industryasm.procedure import Procedure
 from industryasm.segment import Segment
+from models.procedure_path import ProcedurePath
 from models.segment_joiner import SegmentJoiner
 from models.viterbi import OnlineViterbi
 
@@ -38,7 +43,7 @@ class DecoderConfig:
     """Factor of the log probabilities, (0, 1]: neighbouring frames say much the same thing, so
     each counts for less than a frame of its own."""
     switch_penalty: float = 2.0
-    """What a path pays for each change of label, in nats, 0 or more."""
+    """What a path without a procedure pays for each change of label, in nats, 0 or more."""
     min_dwell_s: float = 0.0
     """A run shorter than this counts as background."""
     merge_gap_s: float = 1.0
@@ -70,13 +75,25 @@ class StreamDecoder:
     another step has begun, otherwise after `merge_gap_s` of background.
     """
 
-    def __init__(self, labels: Sequence[str], *, config: DecoderConfig | None = None) -> None:
-        """Decode probabilities of `labels` (K), in this order; they must differ."""
+    def __init__(
+        self,
+        labels: Sequence[str],
+        *,
+        config: DecoderConfig | None = None,
+        procedure: Procedure | None = None,
+    ) -> None:
+        """Decode probabilities of `labels` (K), in this order; they must differ.
+
+        With a `procedure`, background must be among them.
+        """
         if not labels or len(set(labels)) != len(labels):
             raise DecoderError(f"labels {list(labels)} must be one or more and differ")
         self.labels = tuple(labels)
         self.config = config or DecoderConfig()
         self._last_time_s: float | None = None
+        self._path: OnlineViterbi | ProcedurePath = self._plain_path()
+        if procedure is not None:
+            self._path = ProcedurePath(labels, procedure, period_s=self.config.period_s)
         self._begin_chain()
 
     def push(self, probabilities: Floats, times_s: Floats) -> list[Segment]:
@@ -98,7 +115,7 @@ class StreamDecoder:
 
     def close(self) -> list[Segment]:
         """Decide what is left and return it; a later push begins a new chain."""
-        segments = self._take(self._viterbi.force(self._viterbi.num_undecided))
+        segments = self._take(self._path.force(self._path.num_undecided))
         segments += self._joiner.close(self.seen_until_s)
         self._begin_chain()
         return segments
@@ -110,9 +127,15 @@ class StreamDecoder:
         Its end is the newest frame's; it may still turn out to be another step.
         """
         joiner = self._joiner.copy()
-        for index, (time_s, row) in zip(self._viterbi.best_path(), self._frames, strict=True):
+        for index, (time_s, row) in zip(self._path.best_path(), self._frames, strict=True):
             joiner.push(time_s, self.labels[index], float(row[index]))
         return joiner.running(self.seen_until_s)
+
+    def resume(self, done: Collection[str]) -> None:
+        """Go on in a unit in which `done` was done, where a procedure is known; frames are lost."""
+        if isinstance(self._path, ProcedurePath):
+            self._path.restart(done)
+            self._begin_chain()
 
     @property
     def seen_until_s(self) -> float:
@@ -122,9 +145,15 @@ class StreamDecoder:
 
     def _begin_chain(self) -> None:
         config = self.config
-        self._viterbi = OnlineViterbi(len(self.labels), switch_penalty=config.switch_penalty)
+        if isinstance(self._path, ProcedurePath):
+            self._path.restart(self._path.done)  # the unit goes on behind a gap
+        else:
+            self._path = self._plain_path()
         self._joiner = SegmentJoiner(min_dwell_s=config.min_dwell_s, merge_gap_s=config.merge_gap_s)
         self._frames: deque[tuple[float, Floats]] = deque()  # those not yet decided
+
+    def _plain_path(self) -> OnlineViterbi:
+        return OnlineViterbi(len(self.labels), switch_penalty=self.config.switch_penalty)
 
     def _is_gap(self, time_s: float) -> bool:
         last = self._last_time_s
@@ -133,11 +162,11 @@ class StreamDecoder:
     def _push_frame(self, time_s: float, row: Floats, evidence: Floats) -> list[Segment]:
         self._last_time_s = time_s
         self._frames.append((time_s, row))
-        segments = self._take(self._viterbi.push(evidence))
+        segments = self._take(self._path.push(evidence))
         overdue_s = time_s - self.config.max_lag_s
         num_overdue = sum(1 for frame_time_s, _ in self._frames if frame_time_s <= overdue_s)
         if num_overdue:
-            segments += self._take(self._viterbi.force(num_overdue))
+            segments += self._take(self._path.force(num_overdue))
         return segments
 
     def _take(self, decided: Sequence[int]) -> list[Segment]:

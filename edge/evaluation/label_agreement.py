@@ -10,9 +10,9 @@ import numpy as np
 from edge.evaluation.streamed import stream
 from edge.export.inputs import recordings_of
 from edge.features import Features, NoPictures, published_features, video_features
-from edge.pipeline import decoder_config
 from industryasm.recording import DataSet, Recording
 from industryasm.segment import frame_labels
+from models.decoder import StreamDecoder
 from models.runtime import Encoder, TemporalModel
 from models.runtimes.artefact import Agreement
 
@@ -55,7 +55,7 @@ def _features(data_set: DataSet, recording: Recording, recogniser: Recogniser) -
 
 def _labels(model: TemporalModel, features: Features) -> list[str]:
     # before decoding, which evens out just the differences that are looked for
-    return stream(model, features, decoder_config(model.card.rate_hz)).argmax
+    return stream(model, features, StreamDecoder(model.card.labels)).argmax
 
 
 def _share(ones: list[str], others: list[str]) -> float:

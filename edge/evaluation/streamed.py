@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from edge.features import Features, FeatureStore, NoPictures
-from edge.pipeline import Pipeline, StepStream, decoder_config
+from edge.pipeline import Pipeline, StepStream, station_decoder
 from industryasm.deviation import KnownDeviation
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet, Recording, SplitName
 from industryasm.segment import Segment, frame_labels
 from industryasm.vocabulary import Task
 from models.card import read_card, shipped_model
-from models.decoder import DecoderConfig, StreamDecoder
+from models.decoder import StreamDecoder
 from models.deviations import Deviation
 from models.metrics import (
     DeviationScore,
@@ -60,9 +60,9 @@ class Evaluation:
     delay: Delay
 
 
-def stream(model: TemporalModel, features: Features, config: DecoderConfig) -> Streamed:
-    """Push a recording's features frame by frame, as a station would."""
-    steps, decoder = StepStream(model), StreamDecoder(model.card.labels, config=config)
+def stream(model: TemporalModel, features: Features, decoder: StreamDecoder) -> Streamed:
+    """Push a recording's features frame by frame, as a station would; `decoder` is a new one."""
+    steps = StepStream(model)
     argmax: list[str] = []
     segments: list[Segment] = []
     delays: list[float] = []
@@ -93,7 +93,8 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
     truth = [
         frame_labels(r.spans(), f.times_s.tolist()) for r, f in zip(judged, features, strict=True)
     ]
-    streamed = [stream(temporal, f, decoder_config(card.rate_hz)) for f in features]
+    procedure = task.procedure()
+    streamed = [stream(temporal, f, station_decoder(card, procedure)) for f in features]
     known = _recordings(store.data, "train", task)
     known_features = [_features(store, recording, card.feature_dim) for recording in known]
     predicted = baseline_labels(
@@ -185,8 +186,8 @@ def predict(model: str, data: Path, split: SplitName | None) -> Iterator[tuple[s
     recordings = store.data.recordings() if split is None else store.data.split(split)
     for recording in recordings:
         if recording.task == task.id:
-            config = decoder_config(temporal.card.rate_hz)
-            yield recording.id, stream(temporal, store.of(recording), config)
+            decoder = station_decoder(temporal.card, task.procedure())
+            yield recording.id, stream(temporal, store.of(recording), decoder)
 
 
 def _open(model: str, data: Path) -> tuple[Task, TemporalModel, FeatureStore]:

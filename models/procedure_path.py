@@ -1,0 +1,248 @@
+"""The most probable path through a task's labels, decided online, that knows what may come next.
+
+What `models.viterbi` is without a procedure. A path is over states (steps done in this unit, label
+that goes on); the sets of steps done are the downsets of the partial order and, at a price, others:
+
+    match      a step that may come now                      free
+    skip       a step before which others are still missing  `skip` for each of them
+    late       a step that was overtaken                     `late`
+    repeat     a step done before                            `repeat`; `undo` if it was built upon
+    insert     work that is not in the task                  `insert`
+    next unit  a step of a new unit                          `next_unit`, `skip` for each left out
+
+so that weak evidence is read as the order has it, and strong evidence against it still wins.
+There may be 2^K sets, so only the best states are followed (a beam), the best path to each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from industryasm.procedure import Procedure
+from industryasm.vocabulary import BACKGROUND
+
+Floats = NDArray[np.floating[Any]]
+
+_MAX_KEPT_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class ProcedureCosts:
+    """What a path pays, in nats; raises `ValueError` for a value that is negative or not finite.
+
+    Chosen on the validation recordings of two rendered stations (docs/log.md).
+    """
+
+    switch: float = 2.0
+    skip: float = 3.0
+    late: float = 1.0
+    repeat: float = 3.0
+    undo: float = 6.0
+    insert: float = 1.0
+    next_unit: float = 0.5
+    abandon: float = 9.0
+    """The most that the steps left out of the unit before cost where the next one is begun."""
+    haste: float = 1.0
+    """Weight of the duration: a step that ends after d of its usual e seconds pays
+    `haste` / 2 (ln(d / e) / `spread`)^2, and nothing from e on."""
+    spread: float = 0.35
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{field.name} {value} must be a finite number, 0 or more")
+        if not self.spread:
+            raise ValueError("spread 0 must be above 0")
+
+
+class _Place(NamedTuple):
+    """Where a path stands: the steps done in its unit as bits, the newest of them, its label."""
+
+    done: int
+    newest: int
+    label: int
+
+
+class ProcedurePath:
+    """Decodes frames online by the order of a procedure; the interface is `OnlineViterbi`'s.
+
+    Memory is that of the undecided frames and of the beam.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        procedure: Procedure,
+        *,
+        period_s: float,
+        costs: ProcedureCosts | None = None,
+        width: int = 16,
+        certain: float = 5.0,
+    ) -> None:
+        """Decode `labels` (K), background among them; `period_s` lies between two frames.
+
+        `width` paths are followed; a frame is decided when all that are at most `certain` nats
+        behind the best one agree on it.
+        """
+        self._costs = costs or ProcedureCosts()
+        self._order = _Order(labels, procedure, self._costs)
+        self._usual = np.maximum(self._order.expected_s / period_s, 1.0)  # (K,) frames
+        self._width, self._certain = width, certain
+        self._background = list(labels).index(BACKGROUND)
+        self._rows: dict[tuple[int, int], tuple[Floats, NDArray[np.bool_]]] = {}
+        self.restart(())
+
+    def restart(self, done: Collection[str]) -> None:
+        """Begin anew in a unit in which `done` was done; undecided frames are forgotten."""
+        self._places = [_Place(self._order.bits(done), -1, self._background)]
+        self._scores = np.zeros(1)  # (B,) of each path, the best one is 0 and the first
+        self._lengths = np.ones(1)  # (B,) frames that its label has gone on for
+        self._paths = np.empty((0, 1), np.int16)  # (T, B) undecided frames of each
+        self._cost_rows()
+
+    @property
+    def num_undecided(self) -> int:
+        """Number of frames that were pushed and not committed."""
+        return len(self._paths)
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The steps done in its unit on the best path."""
+        return self._order.steps(self._places[0].done)
+
+    def push(self, evidence: Floats) -> list[int]:
+        """Take one frame's log evidence (K,), finite; return the classes this commits, in order."""
+        scores = (self._scores - self._leaving())[:, np.newaxis] - self._entering + evidence
+        labels = [place.label for place in self._places]
+        staying = (np.arange(len(labels)), labels)
+        scores[staying] = self._scores + evidence[labels]
+        kept: dict[_Place, tuple[int, float, float]] = {}  # its origin, score and length
+        num_labels = len(evidence)
+        for index in np.argsort(-scores, axis=None, kind="stable").tolist():
+            origin, label = divmod(index, num_labels)
+            is_same = label == labels[origin]
+            place = self._places[origin] if is_same else self._step(origin, label)
+            if place not in kept:
+                length = self._lengths[origin] + 1 if is_same else 1.0
+                kept[place] = origin, float(scores[origin, label]), length
+                if len(kept) == self._width:
+                    break
+        self._follow(kept)
+        return self._commit(self._num_agreed())
+
+    def force(self, num_frames: int) -> list[int]:
+        """Commit the oldest `num_frames` by the best path; the others go on all the same."""
+        return self._commit(num_frames)
+
+    def best_path(self) -> NDArray[np.int16]:
+        """Return the undecided frames' classes (T,) on the path that is best so far."""
+        return self._paths[:, 0]
+
+    def _leaving(self) -> Floats:
+        """Return what each path pays (B,) when its label ends here."""
+        usual = self._usual[[place.label for place in self._places]]
+        shortness = np.log(np.minimum(self._lengths / usual, 1.0)) / self._costs.spread
+        cost: Floats = self._costs.switch + self._costs.haste / 2 * shortness**2
+        return cost
+
+    def _step(self, origin: int, label: int) -> _Place:
+        place, step = self._places[origin], int(self._order.step_of[label])
+        if step < 0:
+            return _Place(place.done, place.newest, label)
+        done = 0 if self._is_next_unit[origin, label] else place.done
+        return _Place(done | 1 << step, step, label)
+
+    def _follow(self, kept: dict[_Place, tuple[int, float, float]]) -> None:
+        origins, scores, lengths = zip(*kept.values(), strict=True)
+        self._places = list(kept)
+        self._scores = np.array(scores) - scores[0]
+        self._lengths = np.array(lengths)
+        labels = np.array([[place.label for place in kept]], np.int16)
+        self._paths = np.vstack([self._paths[:, list(origins)], labels])
+        self._cost_rows()
+
+    def _cost_rows(self) -> None:
+        """Look up what each path would pay to begin each label (B, K), and in which unit."""
+        rows = []
+        for place in self._places:
+            key = place.done, place.newest
+            if key not in self._rows:
+                if len(self._rows) >= _MAX_KEPT_ROWS:
+                    self._rows.clear()
+                self._rows[key] = self._order.costs_after(*key)
+            rows.append(self._rows[key])
+        self._entering = np.array([costs for costs, _ in rows])
+        self._is_next_unit = np.array([is_next for _, is_next in rows])
+
+    def _num_agreed(self) -> int:
+        close = self._paths[:, self._scores >= -self._certain]
+        agreed = (close == self._paths[:, :1]).all(axis=1)
+        return len(agreed) if agreed.all() else int(agreed.argmin())
+
+    def _commit(self, num_frames: int) -> list[int]:
+        committed = [int(index) for index in self._paths[:num_frames, 0]]
+        self._paths = self._paths[num_frames:]
+        return committed
+
+
+class _Order:
+    """A procedure as bits, and what it costs to begin a label where some steps are done."""
+
+    def __init__(self, labels: Sequence[str], procedure: Procedure, costs: ProcedureCosts) -> None:
+        self._procedure, self._costs = procedure, costs
+        self._names = [step.id for step in procedure.steps]
+        required = procedure.required()
+        self._required = self.bits(required)
+        self._before = [self.bits(procedure.predecessors(s) & required) for s in self._names]
+        self._after = [self.bits(procedure.successors(s)) for s in self._names]
+        self._background = list(labels).index(BACKGROUND)
+        self.step_of = np.array(
+            [self._names.index(label) if label in procedure else -1 for label in labels]
+        )  # (K,) number of the label's step, -1 for none
+        expected_s = {step.id: step.expected_s for step in procedure.steps}
+        self.expected_s = np.array([expected_s.get(label, 0.0) for label in labels])  # (K,)
+
+    def bits(self, steps: Collection[str]) -> int:
+        return sum(1 << number for number, name in enumerate(self._names) if name in steps)
+
+    def steps(self, bits: int) -> frozenset[str]:
+        return frozenset(name for number, name in enumerate(self._names) if bits >> number & 1)
+
+    def costs_after(self, done: int, newest: int) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return what each label costs (K,) after `done`, and whether it begins the next unit."""
+        costs = np.zeros(len(self.step_of))
+        is_next = np.zeros(len(costs), np.bool_)
+        for label, step in enumerate(self.step_of.tolist()):
+            if step >= 0:
+                here, there = self._here(step, done, newest), self._there(step, done)
+                costs[label], is_next[label] = min(here, there), there < here
+            elif label != self._background:
+                costs[label] = self._costs.insert
+        return costs, is_next
+
+    def _here(self, step: int, done: int, newest: int) -> float:
+        """Return the price of a step in the unit that goes on."""
+        costs = self._costs
+        overtaken = bool(self._after[step] & done)
+        if not done >> step & 1:
+            missing = (self._before[step] & ~done).bit_count()
+            return costs.skip * missing + costs.late * overtaken
+        if step == newest or self._procedure.steps[step].repeatable:
+            return 0.0
+        return costs.repeat + costs.undo * overtaken
+
+    def _there(self, step: int, done: int) -> float:
+        """Return the price of a step as one of the next unit."""
+        if not done:
+            return math.inf
+        costs = self._costs
+        left_out = costs.skip * (self._required & ~done).bit_count()
+        missing = costs.skip * self._before[step].bit_count()
+        return costs.next_unit + min(left_out, costs.abandon) + missing
