@@ -52,6 +52,7 @@ from linewatch import app, main
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.frame_rows import FRAME_ROWS, GRU_ROW
 from models.temporalvlm.language_model import LanguageModel
+from models.temporalvlm.language_training import AskedVideos
 from models.temporalvlm.systems import build_system
 from models.temporalvlm.video_crops import LabelledVideo
 from models.temporalvlm.video_language_model import VideoLanguageModel
@@ -527,8 +528,6 @@ def job_of(data: Path, work: Path, row: str = "temporalvlm") -> LanguageJob:
 def test_answers_go_on_where_they_were_stopped_and_come_out_the_same(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.temporalvlm import language_training
-
     job = job_of(toys, tmp_path)
     scores = run_language_job(job)
     path = job.folder / "answers.jsonl"
@@ -537,13 +536,13 @@ def test_answers_go_on_where_they_were_stopped_and_come_out_the_same(
     assert len(lines) > 10
     trained = files_of(job.folder / "answers") | files_of(job.folder / "alignment")
     asked: list[int] = []
-    real = language_training.answer_examples
+    real = AskedVideos.answers
 
-    def counted(model: Any, examples: Any, *rest: Any, **more: Any) -> list[Answer]:
+    def counted(videos: AskedVideos, examples: Any, longest: Any) -> list[Answer]:
         asked.append(len(examples))
-        return real(model, examples, *rest, **more)
+        return real(videos, examples, longest)
 
-    monkeypatch.setattr(language_training, "answer_examples", counted)
+    monkeypatch.setattr(AskedVideos, "answers", counted)
     for kept, left in (
         (b"", len(lines)),
         (b"".join(lines[:5]), len(lines) - 3),  # in the middle of a batch of three
@@ -578,8 +577,9 @@ def test_answers_to_other_questions_are_not_taken(
     toys: Path, tmp_path: Path, spoiled: dict[str, str] | str, says: str
 ) -> None:
     splits = labelled_splits(DataSet(toys))
-    asked = sorted(questions(splits, "test", Repairs()), key=lambda e: e.question.task)
-    row: dict[str, str] = {"recording": asked[0].recording_id, "question": asked[0].instruction}
+    asked = questions(splits, "test", Repairs())
+    of = max(asked, key=lambda e: language_answers.LONGEST_ANSWER[e.question.task])
+    row: dict[str, str] = {"recording": of.recording_id, "question": of.instruction}
     path = tmp_path / "answers.jsonl"
     first = (
         spoiled

@@ -27,7 +27,7 @@ from models.language.step_phrases import StepPhrases
 from models.temporalvlm.alignment import AlignmentDraws, AlignmentLoss, token_shares
 from models.temporalvlm.config import SystemName
 from models.temporalvlm.language_model import LanguageModel
-from models.temporalvlm.language_training import LanguageDraws, answer_examples, mean_loss
+from models.temporalvlm.language_training import AskedVideos, LanguageDraws, mean_loss
 from models.temporalvlm.systems import build_system
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
@@ -242,19 +242,39 @@ def drawn() -> LanguageDraws:
     return LanguageDraws(VideoCrops(videos, seed=5), recordings, {TASK.id: TASK}, untrained())
 
 
-def test_the_four_tasks_are_asked_in_turn() -> None:
+def test_the_four_tasks_are_asked_in_turn_and_short_questions_beside_them() -> None:
     asked = []
     for draw in range(24):
         crop = drawn().crops.crop(draw)
-        example = drawn().example(crop, draw)
-        assert example.recording_id == crop.video.name
+        first, *others = drawn().examples(crop, draw)
+        assert {e.recording_id for e in (first, *others)} == {crop.video.name}
+        assert {e.question.task for e in others} <= {"grounding", "highlights"}
         if crop.video.name == "x":
-            assert example.question.task == LANGUAGE_TASKS[draw % 4]
+            assert first.question.task == LANGUAGE_TASKS[draw % 4]
         elif LANGUAGE_TASKS[draw % 4] in ("grounding", "highlights"):
-            assert example.question.task == "dense_captioning"  # nothing was done in that second
-            assert example.answer == "none"
-        asked.append(example.question.task)
+            assert first.question.task == "dense_captioning"  # nothing was done in that second
+            assert first.answer == "none"
+        asked.append(first.question.task)
     assert set(asked) == set(LANGUAGE_TASKS)
+
+
+def test_no_question_is_asked_twice_of_a_crop_nor_more_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crop = Crop(video(), 0.0, 22.0)
+    language = untrained().language
+    assert language is not None
+    numbers = set()
+    for most, room in ((3, 10**6), (10**6, 900), (10**6, 10**6), (1, 10**6), (10**6, 1)):
+        monkeypatch.setattr("models.temporalvlm.language_training.QUESTIONS", most)
+        monkeypatch.setattr("models.temporalvlm.language_training.QUESTION_TOKENS", room)
+        for draw in range(4):
+            examples = drawn().examples(crop, draw)
+            assert len({e.question for e in examples}) == len(examples) <= most
+            lengths = [language.num_tokens(e.instruction, e.answer) for e in examples]
+            assert len(examples) == 1 or sum(lengths) <= room
+            numbers.add(len(examples))
+    assert numbers >= {1, 3, 4, 5}  # two steps: four short questions, and a long one
 
 
 def test_an_answer_is_about_the_crop_and_in_its_time() -> None:
@@ -264,7 +284,7 @@ def test_an_answer_is_about_the_crop_and_in_its_time() -> None:
     for draw in range(32):
         crop = crops.crop(draw)
         starts.add(crop.start_s)
-        example = draws.example(crop, draw)
+        example = draws.examples(crop, draw)[0]
         length_s = min(crop.end_s, 22.0) - crop.start_s
         inside = [
             Segment(max(s - crop.start_s, 0), min(e - crop.start_s, length_s), label)
@@ -303,7 +323,7 @@ def test_the_same_draw_asks_the_same_and_costs_the_same() -> None:
     with torch.inference_mode():
         for draw in (7, 1, 4, 7):
             crop = drawn().crops.crop(draw)
-            assert drawn().example(crop, draw) == again.example(crop, draw)
+            assert drawn().examples(crop, draw) == again.examples(crop, draw)
             losses = [float(d.loss(untrained(), draw)) for d in (drawn(), again)]
             assert losses[0] == losses[1]
             assert np.isfinite(losses[0])
@@ -311,7 +331,7 @@ def test_the_same_draw_asks_the_same_and_costs_the_same() -> None:
 
 def test_questions_differ_from_draw_to_draw() -> None:
     crop = Crop(video(), 0.0, 22.0)
-    asked = {drawn().example(crop, 4 * turn + 1).instruction for turn in range(20)}
+    asked = {drawn().examples(crop, 4 * turn + 1)[0].instruction for turn in range(20)}
     assert len(asked) > 5
     assert {"Fit the axle", "Put on the roof"} <= {
         text for text in ("Fit the axle", "Put on the roof") for said in asked if text in said
@@ -322,11 +342,13 @@ def test_answers_are_about_whole_recordings_and_their_loss_falls_when_learned() 
     model = system("timechat")
     crop = Crop(video(), 0.0, 22.0)
     draws = LanguageDraws(VideoCrops([video()], seed=0), {"x": recording()}, {TASK.id: TASK}, model)
-    examples = [draws.example(crop, draw) for draw in range(4)]
+    examples = [draws.examples(crop, draw)[0] for draw in range(4)]
     known = {"x": video()}
-    said = answer_examples(model, examples, known, max_new_tokens=4)
-    assert said == answer_examples(model, examples, known, max_new_tokens=4)
-    assert len(said) == 4
+    videos = AskedVideos(model, known.values())
+    said = videos.answers(examples, [4, 4, 4, 2])
+    assert said == videos.answers(examples, [4, 4, 4, 2]), "what was read is not changed by asking"
+    for example, answer, most in zip(examples, said, [4, 4, 4, 2], strict=True):
+        assert AskedVideos(model, known.values()).answers([example], [most]) == [answer]
     before = mean_loss(model, examples, known)
     each = [mean_loss(model, [example], known) for example in examples]
     assert before == pytest.approx(np.mean(each))

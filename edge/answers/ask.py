@@ -57,7 +57,7 @@ def train_answers(
         bool, typer.Option(help="Write times between the video tokens, as text.")
     ] = True,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the first stage.")] = 800,
-    answer_steps: Annotated[int, typer.Option(min=1, help="Steps with the language model.")] = 400,
+    answer_steps: Annotated[int, typer.Option(min=1, help="Steps with the language model.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
 ) -> None:
     """Train a video language model on recordings, to be asked with `linewatch ask`."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 ALIGNMENT, ANSWERS = "alignment", "answers"
 LEARNING_RATE = 1e-3
-VALIDATION_EXAMPLES = 16
+VALIDATION_EXAMPLES = 12
+CHECKS = 4
+"""Of each stage: as a draw, a check of the second costs tens of seconds."""
 TIME_MARKS = 8
 """Video tokens between two times that are written as text: those of a window."""
 
@@ -84,7 +86,7 @@ def train_answers(
         LoopConfig(
             steps=steps,
             learning_rate=LEARNING_RATE,
-            check_every=max(1, steps // 8),
+            check_every=max(1, steps // CHECKS),
             seed=training.seed,
         )
         for steps in training.steps

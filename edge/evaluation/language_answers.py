@@ -18,23 +18,25 @@ from models.temporalvlm.answer import Answer
 if TYPE_CHECKING:
     from models.temporalvlm.video_language_model import VideoLanguageModel
 
-ANSWERS_AT_ONCE = 8
+ANSWERS_AT_ONCE = 48
+"""Questions in a batch: many, so that weights are seldom read; with SmolLM2 it takes 2.5 GB."""
 
 
 def answers_to(
     model: VideoLanguageModel, asked: Sequence[Example], splits: LabelledSplits, path: Path
 ) -> list[Answer]:
     """Ask the questions that have no answer yet, a batch at a time, and write them down."""
-    from models.temporalvlm.language_training import answer_examples
+    from models.temporalvlm.language_training import AskedVideos
 
-    # Batches of one kind of question: their answers are about as long.
-    order = sorted(range(len(asked)), key=lambda i: (asked[i].question.task, i))
+    longest = [LONGEST_ANSWER[example.question.task] for example in asked]
+    # Long answers go together: a step for many costs little more than one for few.
+    order = sorted(range(len(asked)), key=lambda place: (-longest[place], place))
     known = _known_answers([asked[i] for i in order], path)
-    videos = {video.name: video for video in splits.videos["test"]}
+    videos = AskedVideos(model, splits.videos["test"])
     for start in range(len(known), len(asked), ANSWERS_AT_ONCE):
-        batch = [asked[i] for i in order[start : start + ANSWERS_AT_ONCE]]
-        longest = max(LONGEST_ANSWER[example.question.task] for example in batch)
-        said = answer_examples(model, batch, videos, max_new_tokens=longest)
+        places = order[start : start + ANSWERS_AT_ONCE]
+        batch = [asked[place] for place in places]
+        said = videos.answers(batch, [longest[place] for place in places])
         with path.open("a", encoding="utf-8") as file:
             for example, answer in zip(batch, said, strict=True):
                 file.write(json.dumps(_asked_as(example) | asdict(answer)) + "\n")
@@ -46,8 +48,8 @@ def answers_to(
 def _known_answers(asked: Sequence[Example], path: Path) -> list[Answer]:
     """Return the answers in the file, which is cut behind its last whole batch.
 
-    A batch of other questions could end an answer at another length. Raises `WorkFolderError` where
-    the file answers other questions.
+    Beside other questions an answer is rounded otherwise, and so could be another. Raises
+    `WorkFolderError` where the file answers other questions.
     """
     if not path.is_file():
         return []

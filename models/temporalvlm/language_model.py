@@ -23,12 +23,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
 )
@@ -37,10 +35,18 @@ from industryasm.fault import UserFault
 from models.language.timestamps import write_time
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import SMOLLM2_135M, LanguageConfig
+from models.temporalvlm.greedy_decoding import ReadText, decode, read_text
+from models.temporalvlm.question_attention import use_question_attention
+from models.temporalvlm.question_rows import (
+    NOT_LEARNED,
+    QuestionRow,
+    mean_of_answers,
+    positions_of,
+    targets_of,
+)
 from models.temporalvlm.video_tokens import VideoTokens
 
 SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-NOT_LEARNED = -100
 
 
 class LanguageModelError(UserFault, ValueError):
@@ -60,6 +66,7 @@ class LanguageModel(nn.Module):
         self.config = config
         self.tokenizer = tokenizer
         model.requires_grad_(False)
+        use_question_attention(model)
         self.model = model if config.lora is None else _with_lora(model, config)
         if config.gradient_checkpointing:
             # Not reentrant: inputs without gradients (a prompt's embeddings) then stop nothing.
@@ -74,57 +81,66 @@ class LanguageModel(nn.Module):
     def loss(
         self, video: VideoTokens, instructions: Sequence[str], answers: Sequence[str]
     ) -> Tensor:
-        """Return the mean cross-entropy of the answers' tokens, ends included.
+        """Return the mean over the answers of each one's mean cross-entropy, ends included.
 
-        `video` holds tokens as wide as the embeddings: (B, N, E).
+        `video` holds tokens as wide as the embeddings, (B, N, E): a video for each instruction, or
+        one that all are about, which is then read once.
         """
         device = video.tokens.device
-        prompts = self._prompts(video, instructions)
-        ids = [self._answer_ids(answer).to(device) for answer in answers]
-        rows = [torch.cat([p, self._embed(a)]) for p, a in zip(prompts, ids, strict=True)]
-        self._check_length(max(len(row) for row in rows))
-        labels = [
-            functional.pad(a, (len(p), 0), value=NOT_LEARNED)
-            for p, a in zip(prompts, ids, strict=True)
+        asked = [self._question_ids(text) for text in instructions]
+        pairs = list(zip(asked, map(self._answer_ids, answers), strict=True))
+        starts = self._starts(video, len(pairs))
+        shares = [pairs] if len(starts) == 1 else [[pair] for pair in pairs]
+        rows = [
+            QuestionRow(len(start), tuple(share))
+            for start, share in zip(starts, shares, strict=True)
         ]
-        targets = pad_sequence(labels, batch_first=True, padding_value=NOT_LEARNED)[:, 1:]
+        self._check_length(max(row.longest for row in rows))
+        embedded = [self._embed(row.ids.to(device)) for row in rows]
+        together = [torch.cat(parts) for parts in zip(starts, embedded, strict=True)]
         hidden = self.causal_lm.model(
-            inputs_embeds=pad_sequence(rows, batch_first=True),
-            attention_mask=_mask([len(row) for row in rows], device),
+            inputs_embeds=pad_sequence(together, batch_first=True),
+            position_ids=positions_of(rows).to(device),
             use_cache=False,
+            **({"parts": rows[0].parts} if len(rows) == 1 else {}),  # padding is behind all
         ).last_hidden_state[:, :-1]
-        learned = targets != NOT_LEARNED  # logits of other places would be computed for nothing
-        logits = self.causal_lm.lm_head(hidden[learned])
-        return functional.cross_entropy(logits.float(), targets[learned])
+        learned = targets_of(rows)[:, 1:].to(device) != NOT_LEARNED
+        # Logits of other places would be computed for nothing.
+        return mean_of_answers(self.causal_lm.lm_head(hidden[learned]), rows)
+
+    @torch.inference_mode()
+    def read(self, video: VideoTokens) -> list[ReadText]:
+        """Read each of B videos and what stands before it, for all questions about it."""
+        if self.training:
+            raise ValueError("call eval() first: dropout would make each answer another one")
+        return [
+            read_text(self.causal_lm, start) for start in self._starts(video, len(video.tokens))
+        ]
 
     @torch.inference_mode()
     def answer(
-        self, video: VideoTokens, instructions: Sequence[str], *, max_new_tokens: int
+        self, read: Sequence[ReadText], instructions: Sequence[str], longest: Sequence[int]
     ) -> list[Answer]:
-        """Return greedily decoded answers; the same input gives the same answer."""
-        if self.training:
-            raise ValueError("call eval() first: dropout would make each answer another one")
-        prompts = self._prompts(video, instructions)
-        longest = max(len(prompt) for prompt in prompts)
-        self._check_length(longest + max_new_tokens)
-        rows = [functional.pad(prompt, (0, 0, longest - len(prompt), 0)) for prompt in prompts]
+        """Return greedily decoded answers, each of so many tokens at most, about what was read.
+
+        The same input gives the same answer. One that says a line again ends there, unfinished: no
+        right answer does so, and what says a line twice mostly says it until it is cut off.
+        """
+        asked = [self._embed(self._question_ids(text)) for text in instructions]
+        for text, question, most in zip(read, asked, longest, strict=True):
+            self._check_length(len(text) + len(question) + most)
+        prompts = [
+            read_text(self.causal_lm, question, text)
+            for text, question in zip(read, asked, strict=True)
+        ]
         end = int(self._ids(self.config.end_of_answer, special=True)[-1])
-        settings: Any = GenerationConfig  # it has no types
-        greedy = settings(
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=end,
-            pad_token_id=end,
-        )
-        new = self.causal_lm.generate(
-            inputs_embeds=torch.stack(rows),
-            attention_mask=_mask([len(p) for p in prompts], video.tokens.device).flip(1),
-            generation_config=greedy,
-        )
-        texts: list[str] = self.tokenizer.batch_decode(new, skip_special_tokens=True)
-        ended = (new == end).any(dim=1).tolist()
-        return [Answer(text.strip(), done) for text, done in zip(texts, ended, strict=True)]
+
+        def is_over(ids: list[int]) -> bool:
+            return ids[-1] == end or self._says_a_line_again(ids)
+
+        said = decode(self.causal_lm, prompts, longest, is_over)
+        texts: list[str] = self.tokenizer.batch_decode(said, skip_special_tokens=True)
+        return [Answer(t.strip(), ids[-1] == end) for t, ids in zip(texts, said, strict=True)]
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -135,25 +151,22 @@ class LanguageModel(nn.Module):
         ids = [self._ids(text, special=False).to(device) for text in texts]
         return torch.stack([self._embed(row).mean(dim=0) for row in ids])
 
-    def _prompts(self, video: VideoTokens, instructions: Sequence[str]) -> list[Tensor]:
-        """Lay out everything before the answer: embeddings (L_b, E) of each of B rows."""
+    def num_tokens(self, instruction: str, answer: str) -> int:
+        """Return how many tokens a question has with its answer, without the video's."""
+        return len(self._question_ids(instruction)) + len(self._answer_ids(answer))
+
+    def _starts(self, video: VideoTokens, num_questions: int) -> list[Tensor]:
+        """Embed what questions share: embeddings (S_b, E) for each of B videos."""
         self._check_width(video)
+        if len(video.tokens) not in (1, num_questions):
+            raise ValueError(f"{num_questions} questions about {len(video.tokens)} videos")
         device = video.tokens.device
         before = self._embed(self._ids(self.config.before_video, special=True).to(device))
-        rows = []
-        for tokens, length, start_s, text in zip(
-            video.tokens, video.lengths.tolist(), video.start_s.tolist(), instructions, strict=True
-        ):
-            after = torch.cat(
-                [
-                    self._ids(self.config.after_video, special=True),
-                    self._ids(text, special=False),
-                    self._ids(self.config.before_answer, special=True),
-                ]
-            )
-            shown = self._with_time_marks(tokens[:length].to(before.dtype), start_s[:length])
-            rows.append(torch.cat([before, shown, self._embed(after.to(device))]))
-        return rows
+        rows = zip(video.tokens, video.lengths.tolist(), video.start_s.tolist(), strict=True)
+        return [
+            torch.cat([before, self._with_time_marks(tokens[:n].to(before.dtype), start_s[:n])])
+            for tokens, n, start_s in rows
+        ]
 
     def _with_time_marks(self, tokens: Tensor, start_s: list[float]) -> Tensor:
         """Put the time before every `time_marks` tokens of one video, (N, E) -> (N + M, E)."""
@@ -165,6 +178,18 @@ class LanguageModel(nn.Module):
             mark = self._ids(time_mark(start_s[first]), special=False).to(tokens.device)
             pieces += [self._embed(mark), tokens[first : first + every]]
         return torch.cat(pieces)
+
+    def _question_ids(self, instruction: str) -> Tensor:
+        after = self._ids(self.config.after_video, special=True)
+        before = self._ids(self.config.before_answer, special=True)
+        return torch.cat([after, self._ids(instruction, special=False), before])
+
+    def _says_a_line_again(self, ids: list[int]) -> bool:
+        """Tell whether the last token ended a line that was said before."""
+        if "\n" not in self.tokenizer.decode(ids[-1:]):
+            return False
+        lines = self.tokenizer.decode(ids).split("\n")[:-1]
+        return len(set(lines)) < len(lines)
 
     def _answer_ids(self, answer: str) -> Tensor:
         end = self._ids(self.config.end_of_answer, special=True)
@@ -299,9 +324,3 @@ def _save(loaded: Any, tokenizer: Any, folder: Path) -> None:
         tokenizer.save_pretrained(part)
         if not folder.is_dir():  # another process may have been first
             part.rename(folder)
-
-
-def _mask(lengths: list[int], device: torch.device) -> Tensor:
-    """Return int64 (B, L), 1 before each row's length."""
-    places = torch.arange(max(lengths), device=device)
-    return (places < torch.tensor(lengths, device=device)[:, None]).long()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
 
 import numpy as np
 import torch
@@ -12,18 +13,31 @@ from industryasm.recording import Recording
 from industryasm.repairs import Repairs
 from industryasm.vocabulary import Task
 from models.language.examples import Example, language_examples
-from models.language.instructions import LANGUAGE_TASKS
+from models.language.instructions import LANGUAGE_TASKS, LanguageTask
 from models.language.recording_crop import crop_recording
 from models.temporalvlm.answer import Answer
-from models.temporalvlm.video import collate, segment_video
+from models.temporalvlm.config import SegmentationConfig
+from models.temporalvlm.greedy_decoding import ReadText
+from models.temporalvlm.video import segment_video
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.training.distributed import device_of
 from models.training.loop import seed_of
 
+QUESTIONS = 6
+QUESTION_TOKENS = 512
+"""Of all questions and answers about a crop together; the first one is asked however long it is."""
+
+SHORT: tuple[LanguageTask, ...] = ("grounding", "highlights")
+
 
 class LanguageDraws:
-    """Draws a crop and a question about it, the four tasks in turn, by the number of the draw."""
+    """Draws a crop and questions about it by the number of the draw.
+
+    The first is of the four tasks in turn, the others of those with short questions. Together they
+    have `QUESTION_TOKENS` at most, so that a draw takes no more memory than the longest question of
+    the recordings, or these, behind the video's tokens (SmolLM2: 2 MB a token).
+    """
 
     def __init__(
         self,
@@ -35,57 +49,92 @@ class LanguageDraws:
         self.crops = crops
         self.recordings = recordings
         self.tasks = tasks
-        self.segmentation = model.segmentation
+        self.model = model
 
     def loss(self, module: nn.Module, draw: int) -> Tensor:
         """Return the language model's loss on a draw (what `run_loop` calls)."""
         crop = self.crops.crop(draw)
-        example = self.example(crop, draw)
-        video = crop.video
-        videos, _ = segment_video(video.features, video.times_s, self.segmentation, name=video.name)
-        loss: Tensor = module(videos.to(device_of(module)), [example.instruction], [example.answer])
-        return loss
+        return _loss(module, self.model.segmentation, crop.video, self.examples(crop, draw))
 
-    def example(self, crop: Crop, draw: int) -> Example:
-        """Return the question of a draw; dense captioning where the crop leaves nothing to ask."""
+    def examples(self, crop: Crop, draw: int) -> list[Example]:
+        """Return the questions of a draw, at least one; dense captioning can always be asked."""
         recording = crop_recording(self.recordings[crop.video.name], crop.start_s, crop.end_s)
-        task = self.tasks[recording.task]
         seed = seed_of(self.crops.seed, "question", draw)
-        for asked in (LANGUAGE_TASKS[draw % len(LANGUAGE_TASKS)], "dense_captioning"):
-            found = language_examples(recording, task, Repairs(), seed=seed, tasks=[asked])
-            if found:
-                return found[int(np.random.default_rng(seed).integers(len(found)))]
-        raise AssertionError("dense captioning can always be asked")
+        found = language_examples(recording, self.tasks[recording.task], Repairs(), seed=seed)
+        order = np.random.default_rng(seed).permutation(len(found))
+        of_task = {
+            task: [found[i] for i in order if found[i].question.task == task]
+            for task in LANGUAGE_TASKS
+        }
+        turn = LANGUAGE_TASKS[draw % len(LANGUAGE_TASKS)]
+        chosen = [(of_task[turn] or of_task["dense_captioning"]).pop()]
+        others = chain.from_iterable(zip_longest(*(of_task[task] for task in SHORT)))
+        return self._fitting([*chosen, *(example for example in others if example is not None)])
+
+    def _fitting(self, wanted: Sequence[Example]) -> list[Example]:
+        """Return the first, and of the others those that there is room for."""
+        language = self.model.language
+        assert language is not None
+        room = QUESTION_TOKENS - language.num_tokens(wanted[0].instruction, wanted[0].answer)
+        chosen = [wanted[0]]
+        for example in wanted[1:]:
+            num_tokens = language.num_tokens(example.instruction, example.answer)
+            if len(chosen) < QUESTIONS and num_tokens <= room:
+                chosen.append(example)
+                room -= num_tokens
+        return chosen
 
 
-def answer_examples(
-    model: VideoLanguageModel,
-    examples: Sequence[Example],
-    videos: Mapping[str, LabelledVideo],
-    *,
-    max_new_tokens: int,
-) -> list[Answer]:
-    """Answer questions, one batch, each about the whole of its recording."""
-    cut = [
-        segment_video(video.features, video.times_s, model.segmentation, name=video.name)[0]
-        for video in (videos[example.recording_id] for example in examples)
-    ]
-    asked = [example.instruction for example in examples]
-    return model.answer(collate(cut).to(device_of(model)), asked, max_new_tokens=max_new_tokens)
+class AskedVideos:
+    """Videos that questions are asked about; each is read once, as a whole.
+
+    What is kept of a video takes 46 kB for each of its tokens with SmolLM2.
+    """
+
+    def __init__(self, model: VideoLanguageModel, videos: Iterable[LabelledVideo]) -> None:
+        self.model = model
+        self.videos = {video.name: video for video in videos}
+        self._read: dict[str, ReadText] = {}
+
+    def answers(self, examples: Sequence[Example], longest: Sequence[int]) -> list[Answer]:
+        """Answer questions, one batch, each with so many tokens at most."""
+        about = [self._of(example.recording_id) for example in examples]
+        return self.model.answer_about(about, [e.instruction for e in examples], longest)
+
+    def _of(self, name: str) -> ReadText:
+        if name not in self._read:
+            video = self.videos[name]
+            cut, _ = segment_video(
+                video.features, video.times_s, self.model.segmentation, name=video.name
+            )
+            (self._read[name],) = self.model.read(cut.to(device_of(self.model)))
+        return self._read[name]
 
 
+@torch.inference_mode()
 def mean_loss(
     model: VideoLanguageModel,
     examples: Sequence[Example],
     videos: Mapping[str, LabelledVideo],
 ) -> float:
     """Return the mean loss on the answers of examples about whole recordings."""
-    losses = []
-    for example in examples:
-        video = videos[example.recording_id]
-        cut, _ = segment_video(video.features, video.times_s, model.segmentation, name=video.name)
-        with torch.inference_mode():
-            losses.append(
-                float(model(cut.to(device_of(model)), [example.instruction], [example.answer]))
-            )
-    return sum(losses) / len(losses)
+    total = 0.0
+    for name in sorted({example.recording_id for example in examples}):
+        asked = [example for example in examples if example.recording_id == name]
+        total += len(asked) * float(_loss(model, model.segmentation, videos[name], asked))
+    return total / len(examples)
+
+
+def _loss(
+    module: nn.Module,
+    segmentation: SegmentationConfig,
+    video: LabelledVideo,
+    examples: Sequence[Example],
+) -> Tensor:
+    cut, _ = segment_video(video.features, video.times_s, segmentation, name=video.name)
+    loss: Tensor = module(
+        cut.to(device_of(module)),
+        [example.instruction for example in examples],
+        [example.answer for example in examples],
+    )
+    return loss

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import PartName, SegmentationConfig
+from models.temporalvlm.greedy_decoding import ReadText
 from models.temporalvlm.image_encoder import FrozenImageEncoder
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.parts import frozen_modules
@@ -69,16 +70,34 @@ class VideoLanguageModel(nn.Module, ABC):
     def forward(
         self, videos: SegmentedVideos, instructions: Sequence[str], answers: Sequence[str]
     ) -> Tensor:
-        """Return the language model's loss on the answers (what DDP and FSDP call)."""
+        """Return the language model's loss on the answers (what DDP and FSDP call).
+
+        There is a video for each instruction, or one that all are about.
+        """
         return self._speaker().loss(self.projected(videos), instructions, answers)
+
+    @torch.inference_mode()
+    def read(self, videos: SegmentedVideos) -> list[ReadText]:
+        """Read each video once for all questions about it."""
+        return self._speaker().read(self.projected(videos))
 
     @torch.inference_mode()
     def answer(
         self, videos: SegmentedVideos, instructions: Sequence[str], *, max_new_tokens: int = 256
     ) -> list[Answer]:
-        """Return what the language model says to each instruction about its video."""
-        shown = self.projected(videos)
-        return self._speaker().answer(shown, instructions, max_new_tokens=max_new_tokens)
+        """Return what the language model says to each instruction.
+
+        There is a video for each instruction, or one that all are about.
+        """
+        read = self.read(videos)
+        about = read * len(instructions) if len(read) == 1 else read
+        return self.answer_about(about, instructions, [max_new_tokens] * len(instructions))
+
+    def answer_about(
+        self, read: Sequence[ReadText], instructions: Sequence[str], longest: Sequence[int]
+    ) -> list[Answer]:
+        """Return the answers, each of so many tokens at most, to questions about what was read."""
+        return self._speaker().answer(read, instructions, longest)
 
     def train(self, mode: bool = True) -> Self:
         """Set the training mode, but leave frozen parts in evaluation (no dropout there)."""
