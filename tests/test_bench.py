@@ -19,6 +19,7 @@ from edge.bench.after_network import after_network
 from edge.bench.cameras import Limits, camera_rows, four_against_one, limits, most_cameras
 from edge.bench.clips import bench_clips
 from edge.bench.cold_start import cold_start
+from edge.bench.deciding import deciding, evidence, four_chains
 from edge.bench.decoding import decoding
 from edge.bench.file_stream import file_streams, pictures
 from edge.bench.incremental import incremental
@@ -36,7 +37,8 @@ from edge.cameras.sources import open_source
 from edge.cameras.video_file import video_file_shots
 from edge.cameras.view import View
 from edge.machine import this_machine
-from industryasm.vocabulary import Task, load_task
+from edge.pipeline import ordered_decoder
+from industryasm.vocabulary import BACKGROUND, UNEXPECTED, Task, load_task
 from models.card import ENCODER, shipped_model
 from models.chunks import ChunkShape
 from models.runtime import Encoder, TemporalModel, load_encoder, load_model
@@ -156,6 +158,23 @@ def test_what_comes_after_the_network_is_measured(
     for row in rows:
         if not isinstance(row, NotMeasured) or Path("/dev/shm").is_dir():
             assert_measured(row)
+
+
+def test_decoding_by_the_order_and_judging_are_measured(encoder: Encoder) -> None:
+    images = np.zeros((2, encoder.height, encoder.width, 3), np.uint8)
+    rows = deciding(images, encoder, num_units=1, num_rounds=1)
+    assert [row.key for row in rows] == ["decoder_by_order_over_encoder", "monitor_event_over_1_ms"]
+    for row in rows:
+        assert_measured(row)
+
+
+def test_the_measured_units_are_decoded_as_they_are() -> None:
+    procedure = four_chains()
+    labels = (BACKGROUND, UNEXPECTED, *(step.id for step in procedure.steps))
+    rows = evidence(labels, 2, np.random.default_rng(0))
+    decoder = ordered_decoder(labels, procedure, 5.0)
+    segments = decoder.push(rows, np.arange(len(rows)) / 5.0) + decoder.close()
+    assert sorted(segment.label for segment in segments) == sorted(labels[2:] * 2)
 
 
 def test_other_ways_are_measured(

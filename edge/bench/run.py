@@ -11,6 +11,7 @@ from edge.bench.after_network import after_network
 from edge.bench.cameras import Limits, camera_rows, four_against_one, limits, most_cameras
 from edge.bench.clips import bench_clips
 from edge.bench.cold_start import cold_start
+from edge.bench.deciding import deciding
 from edge.bench.decoding import decoding
 from edge.bench.file_stream import file_streams, pictures
 from edge.bench.incremental import incremental
@@ -98,6 +99,8 @@ def measure_edge(
         seconds=effort.recording_s,
         num_rounds=effort.num_rounds,
     )
+    tell("decoding by the order, and judging")
+    yield from deciding(images, single, num_units=5, num_rounds=effort.num_rounds)
     tell("other ways to do it")
     yield from peers(clips.main, task, model, encoder, effort.num_rounds)
     tell("cold start")
