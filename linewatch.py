@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashboard import cli as dashboard_cli
+from edge import calibration_cli, doctor_cli, learning
 from edge import cli as edge_cli
-from edge import doctor_cli, learning
 from edge.answers import ask
 from edge.bench import cli as bench_cli
 from edge.evaluation import cli as evaluation_cli
@@ -39,6 +39,7 @@ app.command()(edge_cli.monitor)
 app.command()(industryasm_cli.tasks)
 app.add_typer(industryasm_cli.data, name="data")
 app.command()(learning.train)
+app.command()(calibration_cli.calibrate)
 app.command()(export_cli.export)
 app.command()(evaluation_cli.predict)
 app.add_typer(evaluation_cli.evaluate, name="evaluate")

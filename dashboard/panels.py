@@ -30,7 +30,7 @@ MARKS = {
     "current": Sign("now", "info", "Now"),
     "left": Sign("left", "bad", "Started and left"),
     "missing": Sign("missed", "bad", "Missing"),
-    "unsure": Sign("blind", "warn", "Could not be seen"),
+    "unsure": Sign("blind", "warn", "Not sure"),
     "to_do": Sign("open", "idle", "To do"),
     "not_seen": Sign("open", "idle", "Not seen"),
 }

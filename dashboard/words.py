@@ -45,7 +45,7 @@ KINDS = {
     "too_long": Sign("wait", "warn", "Took too long"),
     "unexpected": Sign("alert", "bad", "Not in this task"),
     "wrong_part": Sign("swap", "bad", "Something else in its place"),
-    "unsure": Sign("blind", "warn", "Could not be seen"),
+    "unsure": Sign("blind", "warn", "Not sure"),
 }
 
 DEVIATION_STATES = {

@@ -5,6 +5,7 @@ The same object serves a live station, `linewatch monitor` and evaluation of rec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from edge.window import Chunk, RollingWindow
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
 from industryasm.vocabulary import Task
-from models.card import ModelCard, shipped_model
+from models.alarm_judge import AlarmJudge
+from models.calibration import AlarmScale, read_calibration
+from models.card import shipped_model
 from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import CycleMonitor, Finding, MonitorConfig
 from models.runtime import Encoder, TemporalModel, encoder_of, load_model
@@ -69,7 +72,9 @@ class Pipeline:
         encoder: Encoder,
         *,
         monitor: MonitorConfig | None = None,
+        calibration: AlarmScale | None = None,
     ) -> None:
+        """Without `calibration` no deviation has a probability, and none is made `unsure` by it."""
         card = model.card
         self.rate_hz = card.rate_hz
         self.image_size = (encoder.width, encoder.height)
@@ -77,8 +82,12 @@ class Pipeline:
         self._encoder = encoder
         self._steps = StepStream(model)
         self._procedure = task.procedure()
-        self._decoder = station_decoder(card, self._procedure)
+        self._decoder = ordered_decoder(card.labels, self._procedure, card.rate_hz)
         self._monitor = CycleMonitor(self._procedure, monitor or MonitorConfig())
+        self._alarms = None
+        if calibration is not None:
+            period_s = 1 / card.rate_hz
+            self._alarms = AlarmJudge(self._procedure, card.labels, calibration, period_s=period_s)
         self._now_s = 0.0
         self._has_sight = False
         self._longest_gap_s = max(LONGEST_GAP_S, 2 / card.rate_hz)
@@ -108,7 +117,7 @@ class Pipeline:
         self._has_sight = False
         findings = self._judge(*self._steps.close())
         for segment in self._decoder.close():
-            findings += self._monitor.observe(segment, self._now_s)
+            findings += self._observe(segment)
         return findings
 
     @property
@@ -124,6 +133,7 @@ class Pipeline:
     def resume(self, monitor_state: str, judged_until_s: float) -> None:
         """Go on with a cycle of before; the stream's times must go on too.
 
+        What was seen before is not known again, so that what is said of it has no probability.
         Raises `MonitorError` for a state that does not fit the task.
         """
         monitor = CycleMonitor.resume(self._procedure, monitor_state, self._monitor.config)
@@ -145,33 +155,48 @@ class Pipeline:
 
         When it was `interrupted`, steps that were not due yet are not called missed.
         """
-        return self.pause() + self._monitor.close(self._now_s, interrupted=interrupted)
+        findings = self.pause()
+        return findings + self._weigh(self._monitor.close(self._now_s, interrupted=interrupted))
 
     def _judge(self, probabilities: np.ndarray, times_s: np.ndarray) -> list[Finding]:
         if not len(times_s):
             return []
-        findings: list[Finding] = []
-        for segment in self._decoder.push(probabilities, times_s):
-            findings += self._monitor.observe(segment, self._now_s)
-        return findings + self._monitor.watch(
-            self._decoder.running, self._now_s, seen_until_s=self._decoder.seen_until_s
+        segments = self._decoder.push(probabilities, times_s)
+        if self._alarms is not None:
+            self._alarms.see(probabilities, times_s)
+        findings = [finding for segment in segments for finding in self._observe(segment)]
+        seen_until_s = self._decoder.seen_until_s
+        return findings + self._weigh(
+            self._monitor.watch(self._decoder.running, self._now_s, seen_until_s=seen_until_s)
         )
+
+    def _observe(self, segment: Segment) -> list[Finding]:
+        if self._alarms is not None:
+            self._alarms.take(segment)
+        return self._weigh(self._monitor.observe(segment, self._now_s))
+
+    def _weigh(self, findings: list[Finding]) -> list[Finding]:
+        return findings if self._alarms is None else self._alarms.judge(findings, self._now_s)
 
 
 def load_pipeline(task: Task, folder: Path | None) -> Pipeline:
     """Load the model in `folder`, or the shipped one of `task`, and make its pipeline.
 
-    Raises `ModelError` when there is none, it is damaged, or it is for another task.
+    Its calibration is taken where there is one. Raises `ModelError` when there is no model, it is
+    damaged, or it is for another task, and so for its calibration.
     """
-    model = load_model(folder or shipped_model(task.id), task)
-    return Pipeline(task, model, encoder_of(model.card))
+    folder = folder or shipped_model(task.id)
+    model = load_model(folder, task)
+    calibration = read_calibration(folder, model.card)
+    return Pipeline(task, model, encoder_of(model.card), calibration=calibration)
 
 
-def station_decoder(card: ModelCard, procedure: Procedure) -> StreamDecoder:
-    """Return the decoder of a model's frames that knows the order of the task's steps."""
-    # the order says what frames alone would have to, so each frame counts for less
-    config = replace(decoder_config(card.rate_hz), temper=0.2, max_lag_s=6.0)
-    return StreamDecoder(card.labels, config=config, procedure=procedure)
+def ordered_decoder(labels: Sequence[str], procedure: Procedure, rate_hz: float) -> StreamDecoder:
+    """Return the decoder of a station: one that knows the order of the task's steps."""
+    # A second of frames counts as much whatever their rate, as neighbours say much the same thing.
+    temper = min(1.0, 1.0 / rate_hz)
+    config = replace(decoder_config(rate_hz), temper=temper, max_lag_s=6.0)
+    return StreamDecoder(labels, config=config, procedure=procedure)
 
 
 def decoder_config(rate_hz: float) -> DecoderConfig:

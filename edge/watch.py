@@ -29,6 +29,7 @@ from edge.station import Station
 from industryasm.fault import UserFault
 from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import Task, load_task
+from models.calibration import read_calibration
 from models.card import shipped_model
 from models.deviations import MonitorError
 from models.runtime import load_model
@@ -94,7 +95,9 @@ class _Watch:
     def _pipeline(self) -> Pipeline:
         folder = self._config.model or shipped_model(self._task.id)
         model = load_model(folder, self._task)
-        return Pipeline(self._task, model, self._encoders.of(model.card, self._config))
+        encoder = self._encoders.of(model.card, self._config)
+        calibration = read_calibration(folder, model.card)
+        return Pipeline(self._task, model, encoder, calibration=calibration)
 
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S

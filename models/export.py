@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from industryasm.vocabulary import Task
+from models import calibration
 from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256
 from models.encoder import (
     ENCODER_OPSET,
@@ -45,9 +46,11 @@ def write_model(
     """Write `network` for `task` into `folder` and return its card.
 
     `encoder` is the image encoder whose features it was trained on; None for published features.
+    A calibration that lies there is of another model, and is removed.
     Raises `ModelError` when the exported graph does not compute what the network does.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / calibration.FILE).unlink(missing_ok=True)
     export_temporal(network, folder / "temporal.onnx")
     save_file(network.state_dict(), folder / "temporal.safetensors")
     shape = network.shape

@@ -157,7 +157,7 @@ def test_steps_are_marked_by_what_happened_in_the_newest_cycle(store, script):
     assert marks(store) == ["done", "to_do", "current"]
     say(store, station, station.deviation(1, "unsure", "insert-gear", state="suspected"))
     assert marks(store) == ["done", "unsure", "current"]
-    assert "Could not be seen" in shown("views/station.py", station=station.station)
+    assert "Not sure" in shown("views/station.py", station=station.station)
     say(store, station, station.deviation(1, "unsure", "insert-gear", state="withdrawn"))
     say(store, station, station.cycle_end(1))
     assert marks(store) == ["done", "not_seen", "not_seen"]

@@ -53,6 +53,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     shape = StepNetworkShape(len(TASK.labels()), feature_dim=DIM, dim=16, heads=2, hidden=12)
     folder = tmp_path_factory.mktemp("models") / "toy"
+    folder.mkdir()
+    (folder / "calibration.json").write_text("of the model that was here before")
     write_model(
         StepNetwork(shape),
         folder,
@@ -65,6 +67,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         metrics={},
     )
     return folder
+
+
+def test_a_new_model_does_not_keep_the_calibration_of_the_old_one(trained: Path) -> None:
+    assert not (trained / "calibration.json").exists()
 
 
 @pytest.fixture

@@ -1,23 +1,30 @@
 """The edge's pipeline on a rendered station: from pixels to deviations, and its messages."""
 
+import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from edge.calibration import AlarmBudget, CalibrationError, calibrate
 from edge.cameras.sources import open_source
 from edge.evaluation.streamed import evaluate_segmentation
 from edge.features import FeatureStore, video_features
 from edge.messages import CycleStarted as CycleStartedMessage
 from edge.messages import DeviationSeen, SegmentSeen
-from edge.pipeline import load_pipeline
+from edge.pipeline import Pipeline, load_pipeline
 from edge.reporter import Reporter, task_info
 from industryasm.recording import DataSet
 from industryasm.stations.rendering import render_data_set
 from industryasm.vocabulary import load_task
+from linewatch import app
+from models.calibration import AS_SCORED, read_calibration
+from models.card import SHIPPED, read_card
 from models.deviations import CycleEnded, CycleStarted, Deviation, Finding, StepDone
-from models.runtime import load_encoder
+from models.runtime import load_encoder, load_model
 
 TASK = "gear-reducer"
 
@@ -67,6 +74,71 @@ def test_a_step_that_was_done_while_no_picture_came_is_unsure(rendered: DataSet)
     against = [f for f in findings if isinstance(f, Deviation) and f.step == hidden.label]
     assert "unsure" in {f.kind for f in against}
     assert "missed" not in {f.kind for f in against}
+
+
+def skipping(rendered: DataSet, threshold: float | None) -> tuple[str, list[Deviation]]:
+    """Watch a unit from which the frames of one step were cut; return the step and what is said."""
+    recording = next(rendered.split("train"))
+    store = FeatureStore(
+        rendered, load_encoder("efficientnet-lite0"), name="efficientnet-lite0", rate_hz=5.0
+    )
+    seen = store.of(recording)
+    cut = recording.segments[len(recording.segments) // 2]
+    left = seen.features[(seen.times_s < cut.start_s) | (seen.times_s >= cut.end_s)]
+    task = load_task(TASK)
+    model, encoder = load_model(SHIPPED / TASK, task), store.encoder
+    scale = None if threshold is None else AS_SCORED.model_copy(update={"threshold": threshold})
+    pipeline = Pipeline(task, model, encoder, calibration=scale)
+    findings = [f for i, row in enumerate(left) for f in pipeline.push_feature(row, i / 5)]
+    findings += pipeline.close()
+    return cut.label, [f for f in findings if isinstance(f, Deviation) and f.step == cut.label]
+
+
+def test_without_a_calibration_no_deviation_has_a_probability(rendered: DataSet) -> None:
+    _, said = skipping(rendered, None)
+    assert ("missed", "confirmed") in {(d.kind, d.state) for d in said}
+    assert {d.probability for d in said} == {None}
+
+
+def test_with_a_calibration_a_step_that_was_not_seen_is_missed_with_its_probability(
+    rendered: DataSet,
+) -> None:
+    _, said = skipping(rendered, 0.5)
+    missed = next(d for d in said if (d.kind, d.state) == ("missed", "confirmed"))
+    assert missed.probability is not None
+    assert missed.probability >= 0.5
+
+
+def test_an_alarm_below_the_threshold_is_unsure_and_no_alarm(rendered: DataSet) -> None:
+    step, said = skipping(rendered, 1.0)
+    newest = {d.id: d for d in said}.values()
+    assert {(d.kind, d.state) for d in newest} == {("missed", "withdrawn"), ("unsure", "confirmed")}
+    assert {d.step for d in newest} == {step}
+
+
+def test_a_model_is_calibrated_by_command_and_judged_with_that(
+    rendered: DataSet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(SHIPPED / TASK, folder)
+    (folder / "calibration.json").unlink(missing_ok=True)
+    arguments = [str(folder), "--data", str(rendered.folder), "--split", "train"]
+    result = CliRunner().invoke(app, ["calibrate", *arguments])
+    assert result.exit_code == 0, result.output
+    assert "cannot be shown" in result.output
+    assert "<svg" in (folder / "reliability.svg").read_text()
+    found = read_calibration(folder, read_card(folder))
+    assert found is not None
+    num_units = sum(len(recording.cycles) for recording in rendered.split("train"))
+    assert (found.num_units, found.num_normal_units) == (num_units, num_units)
+    result = CliRunner().invoke(app, ["evaluate", "deviations", *arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    systems = json.loads(result.output)["systems"]
+    assert systems["never alarm"]["invented"] == 0
+    required = len(load_task(TASK).procedure().required())
+    assert systems["always alarm"]["invented"] == required * num_units
+    with pytest.raises(CalibrationError, match="twice"):
+        calibrate(str(folder), [rendered.folder] * 2, "train", AlarmBudget())
 
 
 def test_features_are_computed_once_and_kept(rendered: DataSet) -> None:

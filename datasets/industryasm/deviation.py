@@ -53,7 +53,8 @@ DEVIATION_KINDS: tuple[DeviationKind, ...] = (
 )
 
 FoundKind = Literal[DeviationKind, "unsure"]
-"""The above, and `unsure`: would be a missed step, had nothing been hidden from the camera."""
+"""The above, and `unsure`: would be a missed step, had nothing been hidden from the camera; or one
+of the above, were it more probable (`models.alarm_judge`)."""
 
 KnownKind = Literal[DeviationKind, "wrong_execution"]
 """The above, and what only a person tells: `wrong_execution`, the step was done wrongly in another

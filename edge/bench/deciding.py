@@ -84,8 +84,9 @@ def evidence(labels: tuple[str, ...], num_units: int, rng: np.random.Generator) 
         truth += [labels.index(BACKGROUND)] * round(3 * RATE_HZ)  # the change to the next unit
     scores = rng.normal(0, 1, (len(truth), len(labels)))
     scores[np.arange(len(truth)), truth] += 5
-    rows: np.ndarray = np.exp(scores)
-    return rows / rows.sum(axis=1, keepdims=True)
+    rows = np.exp(scores)
+    probabilities: np.ndarray = rows / rows.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _decode(

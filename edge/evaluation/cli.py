@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from industryasm.fault import UserFault
@@ -20,7 +19,7 @@ from industryasm.fault import UserFault
 if TYPE_CHECKING:
     from edge.evaluation.streamed import Evaluation
     from industryasm.recording import SplitName
-    from models.metrics import DeviationScore, SegmentationScore
+    from models.metrics import SegmentationScore
 
 evaluate = typer.Typer(
     help="Judge models and data sets on recordings whose truth is known.",
@@ -71,8 +70,8 @@ def comparison(
     seeds: Annotated[int, typer.Option(min=1, max=20, help="Trainings of each row.")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 800,
     answer_steps: Annotated[
-        int, typer.Option(min=1, help="Steps of each training to answer questions.")
-    ] = 400,
+        int, typer.Option(min=1, help="Steps of each training to answer questions, some 4 a step.")
+    ] = 64,
     processes: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 2,
 ) -> None:
     """Judge models and data sets on recordings whose truth is known."""
@@ -130,37 +129,24 @@ def deviations(
         Protocol, typer.Option(help="Whose steps, and what counts as found; MODEL for rendered.")
     ] = Protocol.rendered,
     split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.test,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for the networks' evidence, of captaincook4d.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count the known deviations that are found, those that are not, and those invented."""
+    if work is not None and protocol is not Protocol.captaincook4d:
+        raise UserFault(f"--protocol {protocol} takes no --work: leave {str(work)!r} out")
     if protocol is not Protocol.rendered:
-        typer.echo(protocol_report(protocol, model, data, as_json=as_json))
+        typer.echo(protocol_report(protocol, model, data, work=work, as_json=as_json))
         return
     if model is None or data is None:
         raise UserFault("--protocol rendered needs MODEL and --data DIR")
+    from edge.evaluation.deviation_table import plain, table
     from edge.evaluation.streamed import evaluate_deviations
 
-    score = evaluate_deviations(model, data, split.value)
-    parts: list[tuple[str, DeviationScore]] = [*score.by_kind().items(), ("all", score)]
-    rows = {
-        kind: {
-            "found": len(part.matched),
-            "missed": len(part.missed),
-            "invented": len(part.invented),
-            "median_delay_s": round(float(np.median(part.delays_s)), 1) if part.matched else None,
-        }
-        for kind, part in parts
-    }
-    if as_json:
-        plain = {"precision": score.precision, "recall": score.recall, "kinds": rows}
-        typer.echo(json.dumps(plain, indent=1))
-        return
-    typer.echo(f"{'':14} found  missed  invented  median delay")
-    for kind, row in rows.items():
-        delay = "-" if row["median_delay_s"] is None else f"{row['median_delay_s']:.1f} s"
-        typer.echo(
-            f"{kind:14} {row['found']:5}  {row['missed']:6}  {row['invented']:8}  {delay:>12}"
-        )
+    evaluation = evaluate_deviations(model, data, split.value)
+    typer.echo(json.dumps(plain(evaluation), indent=1) if as_json else table(evaluation))
 
 
 @evaluate.command()
@@ -218,7 +204,7 @@ def delay(
 
 
 def protocol_report(
-    protocol: Protocol, model: str | None, data: Path | None, *, as_json: bool
+    protocol: Protocol, model: str | None, data: Path | None, *, work: Path | None, as_json: bool
 ) -> str:
     """Word what a protocol that brings its own steps, and so takes no model, has to say."""
     if model is not None:
@@ -240,8 +226,12 @@ def protocol_report(
 
         impact_report = impact.report(_sets_folder(protocol, data))
         return json.dumps(impact_report.plain(), indent=1) if as_json else impact_report.table()
-    choices = "oracle, prego, impact or rendered"
-    raise UserFault(f"--protocol {protocol} is not there yet: choose {choices}")
+    if data is None or work is None:
+        raise UserFault(f"--protocol {protocol} needs --data DIR, the imported set, and --work DIR")
+    from edge.protocols import captaincook4d
+
+    cook_report = captaincook4d.report(data, work)
+    return json.dumps(cook_report.plain(), indent=1) if as_json else cook_report.table()
 
 
 def _sets_folder(protocol: Protocol, data: Path | None) -> Path:

@@ -8,24 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.features import Features, FeatureStore, NoPictures
-from edge.pipeline import Pipeline, StepStream, station_decoder
-from industryasm.deviation import KnownDeviation
-from industryasm.fault import UserFault
-from industryasm.recording import DataSet, Recording, SplitName
+from edge.evaluation.deviation_table import DeviationEvaluation, joined
+from edge.evaluation.opened import Opened, open_model
+from edge.evaluation.simple_alarms import all_missed, long_runs, never_dwelt, never_labelled
+from edge.evaluation.watched import is_normal, normal_hours, watch
+from edge.features import Features
+from edge.pipeline import StepStream, decoder_config, ordered_decoder
+from industryasm.recording import Recording, SplitName
 from industryasm.segment import Segment, frame_labels
-from industryasm.vocabulary import Task
-from models.card import read_card, shipped_model
+from models.calibration import read_calibration
 from models.decoder import StreamDecoder
-from models.deviations import Deviation
 from models.metrics import (
     DeviationScore,
-    MatchedDeviation,
     SegmentationScore,
     match_deviations,
     segmentation_score,
 )
-from models.runtime import TemporalModel, load_encoder, load_model
+from models.runtime import TemporalModel
 
 CONTEXT_S = 1.0
 
@@ -86,17 +85,19 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
 
     The probes are fitted on the data set's training split.
     """
-    task, temporal, store = _open(model, data)
-    card = temporal.card
-    judged = _recordings(store.data, split, task)
-    features = [_features(store, recording, card.feature_dim) for recording in judged]
+    opened = open_model(model, data)
+    task, temporal, card = opened.task, opened.temporal, opened.temporal.card
+    judged = opened.recordings(split)
+    features = [opened.features(recording) for recording in judged]
     truth = [
         frame_labels(r.spans(), f.times_s.tolist()) for r, f in zip(judged, features, strict=True)
     ]
     procedure = task.procedure()
-    streamed = [stream(temporal, f, station_decoder(card, procedure)) for f in features]
-    known = _recordings(store.data, "train", task)
-    known_features = [_features(store, recording, card.feature_dim) for recording in known]
+    streamed = [
+        stream(temporal, f, ordered_decoder(card.labels, procedure, card.rate_hz)) for f in features
+    ]
+    known = opened.recordings("train")
+    known_features = [opened.features(recording) for recording in known]
     predicted = baseline_labels(
         known_features,
         [
@@ -151,30 +152,54 @@ def delay_of(delays_s: list[float]) -> Delay:
     return Delay(float(np.median(values)), float(np.quantile(values, 0.95)))
 
 
-def evaluate_deviations(model: str, data: Path, split: SplitName) -> DeviationScore:
+def evaluate_deviations(model: str, data: Path, split: SplitName) -> DeviationEvaluation:
     """Watch the recordings of a split, each as a stream of its own, and match what is found.
 
-    `model` is a model folder or a task, for its shipped model.
+    `model` is a model folder or a task, for its shipped model; its calibration is taken where it
+    has one.
     """
-    task, temporal, store = _open(model, data)
-    matched: list[MatchedDeviation] = []
-    missed: list[KnownDeviation] = []
-    invented: list[Deviation] = []
-    for recording in _recordings(store.data, split, task):
-        pipeline = Pipeline(task, temporal, store.encoder)
-        features = _features(store, recording, temporal.card.feature_dim)
-        findings = [
-            finding
-            for feature, time_s in zip(features.features, features.times_s.tolist(), strict=True)
-            for finding in pipeline.push_feature(feature, time_s)
-        ]
-        findings += pipeline.close()
-        found = [finding for finding in findings if isinstance(finding, Deviation)]
-        score = match_deviations(recording.known_deviations(), found)
-        matched += score.matched
-        missed += score.missed
-        invented += score.invented
-    return DeviationScore(tuple(matched), tuple(missed), tuple(invented))
+    opened = open_model(model, data)
+    calibration = read_calibration(opened.folder, opened.temporal.card)
+    scores: list[DeviationScore] = []
+    doubted: list[DeviationScore] = []
+    simple: list[dict[str, DeviationScore]] = []
+    num_false_normal = 0
+    judged = opened.recordings(split)
+    for recording in judged:
+        watched = watch(opened, recording, calibration)
+        scores.append(watched.score())
+        doubted.append(watched.doubted(scores[-1]))
+        num_false_normal += sum(is_normal(recording, f) for f in scores[-1].invented)
+        simple.append(simple_scores(opened, recording))
+    alarms = joined(scores)
+    return DeviationEvaluation(
+        alarms.matched,
+        alarms.missed,
+        alarms.invented,
+        doubted=joined(doubted),
+        hours=sum(recording.duration_s for recording in judged) / 3600,
+        normal_hours=sum(normal_hours(recording) for recording in judged),
+        num_false_normal=num_false_normal,
+        baselines={name: joined([one[name] for one in simple]) for name in simple[0]},
+    )
+
+
+def simple_scores(opened: Opened, recording: Recording) -> dict[str, DeviationScore]:
+    """Return what the baselines get, which are told where each unit begins and ends."""
+    card, procedure = opened.temporal.card, opened.task.procedure()
+    config = decoder_config(card.rate_hz)
+    decoder = StreamDecoder(card.labels, config=config)
+    features = opened.features(recording)
+    argmax, times_s = stream(opened.temporal, features, decoder).argmax, features.times_s.tolist()
+    dwelt = long_runs(argmax, times_s, min_dwell_s=config.min_dwell_s, period_s=config.period_s)
+    said = {
+        "never alarm": [],
+        "always alarm": all_missed(recording, procedure),
+        "best labels, set difference": never_labelled(recording, procedure, argmax, times_s),
+        "least dwell, set difference": never_dwelt(recording, procedure, dwelt),
+    }
+    known = recording.known_deviations()
+    return {name: match_deviations(known, found) for name, found in said.items()}
 
 
 def predict(model: str, data: Path, split: SplitName | None) -> Iterator[tuple[str, Streamed]]:
@@ -182,36 +207,11 @@ def predict(model: str, data: Path, split: SplitName | None) -> Iterator[tuple[s
 
     `model` is a model folder or a task, for its shipped model.
     """
-    task, temporal, store = _open(model, data)
+    opened = open_model(model, data)
+    task, temporal, store = opened.task, opened.temporal, opened.store
     recordings = store.data.recordings() if split is None else store.data.split(split)
     for recording in recordings:
         if recording.task == task.id:
-            decoder = station_decoder(temporal.card, task.procedure())
+            card = temporal.card
+            decoder = ordered_decoder(card.labels, task.procedure(), card.rate_hz)
             yield recording.id, stream(temporal, store.of(recording), decoder)
-
-
-def _open(model: str, data: Path) -> tuple[Task, TemporalModel, FeatureStore]:
-    folder = Path(model) if Path(model).is_dir() else shipped_model(model)
-    card, data_set = read_card(folder), DataSet(data)
-    task = data_set.task(card.task)
-    temporal = load_model(folder, task)
-    encoder = NoPictures() if card.encoder is None else load_encoder(card.encoder)
-    name = card.encoder or encoder.runtime
-    return task, temporal, FeatureStore(data_set, encoder, name=name, rate_hz=card.rate_hz)
-
-
-def _features(store: FeatureStore, recording: Recording, dim: int) -> Features:
-    features = store.of(recording)
-    if features.features.shape[1] != dim:
-        raise UserFault(
-            f"{store.data.folder}: recording {recording.id!r} has features of "
-            f"{features.features.shape[1]} numbers, the model takes {dim}"
-        )
-    return features
-
-
-def _recordings(data: DataSet, split: SplitName, task: Task) -> list[Recording]:
-    found = [recording for recording in data.split(split) if recording.task == task.id]
-    if not found:
-        raise UserFault(f"{data.folder}: split {split!r} has no recording of task {task.id!r}")
-    return found

@@ -1,0 +1,192 @@
+"""Finds what a model's accusations are worth on recordings whose truth is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.evaluation.opened import Opened, open_model
+from edge.evaluation.watched import Watched, is_normal, normal_hours, normal_units, watch
+from industryasm.fault import UserFault
+from industryasm.procedure import Procedure
+from industryasm.recording import SplitName
+from models.calibration import AS_SCORED, Calibration, ReliabilityBin, StepTrust
+from models.calibration_fit import (
+    Accusation,
+    HeldOut,
+    counted,
+    deviating_weight,
+    expected_precision,
+    hold_out,
+    jeffreys,
+    reliability,
+    scale_of,
+    separation,
+)
+from models.deviations import Deviation
+
+
+class CalibrationError(UserFault, ValueError):
+    """The recordings cannot tell what a model's accusations are worth."""
+
+
+@dataclass(frozen=True)
+class AlarmBudget:
+    """How many false alarms a shift of a station may have, and how often a step is done wrongly."""
+
+    budget: float = 1.0
+    shift_hours: float = 8.0
+    miss_rate: float = 0.005
+
+
+@dataclass
+class _Seen:
+    """What the recordings showed, so far."""
+
+    accusations: list[Accusation] = field(default_factory=list)
+    hours: dict[str, float] = field(default_factory=dict)
+    """Hours of normal units, by recording."""
+    done: Counter[str] = field(default_factory=Counter)
+    recognised: Counter[str] = field(default_factory=Counter)
+    num_units: int = 0
+    num_normal_units: int = 0
+    num_deviations: int = 0
+
+    def add(self, name: str, watched: Watched) -> None:
+        recording = watched.recording
+        score = watched.score()
+        self.accusations += [_accusation(name, watched, m.found, True) for m in score.matched]
+        self.accusations += [_accusation(name, watched, found, False) for found in score.invented]
+        self.hours[name] = normal_hours(recording)
+        self.num_units += len(recording.cycles)
+        self.num_normal_units += len(normal_units(recording))
+        self.num_deviations += len(recording.deviations)
+        self._add_steps(watched)
+
+    def _add_steps(self, watched: Watched) -> None:
+        seen = watched.steps_done()
+        for unit in normal_units(watched.recording):
+            for step in watched.recording.segments:
+                if not unit.start_s <= step.start_s < unit.end_s:
+                    continue
+                self.done[step.label] += 1
+                self.recognised[step.label] += any(
+                    s.step == step.label and s.start_s < step.end_s and s.end_s > step.start_s
+                    for s in seen
+                )
+
+
+def calibrate(
+    model: str, data: Sequence[Path], split: SplitName, limits: AlarmBudget
+) -> Calibration:
+    """Watch a split of each data set with every accusation an alarm, and learn from what was said.
+
+    `model` is a model folder or a task, for its shipped model. Raises `CalibrationError` for a data
+    set given twice, and where no unit is without a known deviation.
+    """
+    if len({folder.resolve() for folder in data}) < len(data):
+        raise CalibrationError("--data names one data set twice: its accusations would count twice")
+    seen = _Seen()
+    names: list[str] = []
+    for folder in data:
+        opened = open_model(model, folder)
+        names.append(opened.store.data.index.name)
+        for recording in opened.recordings(split):
+            watched = watch(opened, recording, AS_SCORED)
+            seen.add(f"{len(names)}/{recording.id}", watched)
+    return _calibration(opened, seen, names, split, limits)
+
+
+def _calibration(
+    opened: Opened, seen: _Seen, names: list[str], split: SplitName, limits: AlarmBudget
+) -> Calibration:
+    hours, procedure = sum(seen.hours.values()), opened.task.procedure()
+    if not hours:
+        raise CalibrationError(
+            f"split {split!r} of {', '.join(names)} has no unit without a known deviation: false "
+            "alarms are counted in those, so add recordings of normal work"
+        )
+    accusations = seen.accusations
+    weight = deviating_weight(
+        num_deviations=seen.num_deviations,
+        num_steps=seen.num_units * len(procedure.required()),
+        miss_rate=limits.miss_rate,
+    )
+    budget, shift_hours = limits.budget, limits.shift_hours
+    scale, is_shown = scale_of(
+        accusations, weight=weight, hours=hours, budget=budget, shift_hours=shift_hours
+    )
+    held_out = hold_out(
+        accusations, weight=weight, hours=seen.hours, budget=budget, shift_hours=shift_hours
+    )
+    alarms = [scale.probability(one.score) >= scale.threshold for one in accusations]
+    false = [one.is_normal and not one.is_real for one in accusations]
+    num_left = sum(a and f for a, f in zip(alarms, false, strict=True))
+    card = opened.temporal.card
+    return Calibration(
+        **scale.model_dump(),
+        task=card.task,
+        temporal_sha256=card.temporal_sha256,
+        data=tuple(names),
+        split=split,
+        budget=budget,
+        shift_hours=shift_hours,
+        miss_rate=limits.miss_rate,
+        num_recordings=len(seen.hours),
+        num_units=seen.num_units,
+        num_normal_units=seen.num_normal_units,
+        normal_hours=hours,
+        num_deviations=seen.num_deviations,
+        num_real=sum(one.is_real for one in accusations),
+        num_false=sum(not one.is_real for one in accusations),
+        num_false_before=sum(false),
+        num_false_after=num_left,
+        num_false_held_out=sum(h.is_alarm and f for h, f in zip(held_out, false, strict=True)),
+        num_real_doubted=sum(
+            one.is_real and not alarm for one, alarm in zip(accusations, alarms, strict=True)
+        ),
+        false_alarms_per_shift=(num_left + 1) / hours * shift_hours,
+        is_shown=is_shown,
+        needed_hours=shift_hours / budget,
+        separation=separation([h.probability for h in held_out], [o.is_real for o in accusations]),
+        reliability=_reliability(accusations, held_out, weight),
+        steps=_steps(procedure, seen, limits.miss_rate),
+    )
+
+
+def _reliability(
+    accusations: list[Accusation], held_out: list[HeldOut], weight: float
+) -> tuple[ReliabilityBin, ...]:
+    if not accusations:
+        return ()
+    weights, real = counted(accusations, weight=weight)
+    return reliability([one.probability for one in held_out], real, weights)
+
+
+def _steps(procedure: Procedure, seen: _Seen, miss_rate: float) -> tuple[StepTrust, ...]:
+    trust: list[StepTrust] = []
+    for step in procedure.steps:
+        num_done, num_recognised = seen.done[step.id], seen.recognised[step.id]
+        recall = jeffreys(num_recognised, num_done)
+        trust.append(
+            StepTrust(
+                step=step.id,
+                num_done=num_done,
+                num_recognised=num_recognised,
+                recall=recall.mean,
+                recall_low=recall.low,
+                recall_high=recall.high,
+                precision=expected_precision(recall.mean, miss_rate),
+                precision_low=expected_precision(recall.low, miss_rate),
+                precision_high=expected_precision(recall.high, miss_rate),
+            )
+        )
+    return tuple(trust)
+
+
+def _accusation(name: str, watched: Watched, found: Deviation, is_real: bool) -> Accusation:
+    # What is not judged passes always, as if it were certain.
+    score = 1.0 if found.probability is None else found.probability
+    return Accusation(name, score, is_real, is_normal(watched.recording, found))

@@ -1,0 +1,78 @@
+"""What a station would have said of a recording, beside what is known of its units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.evaluation.opened import Opened
+from edge.pipeline import Pipeline
+from industryasm.recording import AnnotatedCycle, Recording
+from models.alarm_judge import doubted_kind
+from models.calibration import AlarmScale
+from models.deviations import Deviation, Finding, StepDone
+from models.metrics import DeviationScore, match_deviations
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A recording and the findings of its stream."""
+
+    recording: Recording
+    findings: list[Finding]
+
+    def deviations(self) -> list[Deviation]:
+        """Return the deviations, in every state that they had."""
+        return [finding for finding in self.findings if isinstance(finding, Deviation)]
+
+    def steps_done(self) -> list[StepDone]:
+        """Return the steps that were recognised."""
+        return [finding for finding in self.findings if isinstance(finding, StepDone)]
+
+    def score(self) -> DeviationScore:
+        """Match the alarms with what is known."""
+        return match_deviations(self.recording.known_deviations(), self.deviations())
+
+    def doubted(self, score: DeviationScore) -> DeviationScore:
+        """Match what low probability made `unsure` with what is known and was not found."""
+        doubted = [
+            Deviation(**{**vars(deviation), "kind": kind})
+            for deviation in self.deviations()
+            if (kind := doubted_kind(deviation)) is not None
+        ]
+        return match_deviations(score.missed, doubted)
+
+
+def watch(opened: Opened, recording: Recording, calibration: AlarmScale | None) -> Watched:
+    """Push a recording through a pipeline, as a stream of its own."""
+    pipeline = Pipeline(opened.task, opened.temporal, opened.store.encoder, calibration=calibration)
+    features = opened.features(recording)
+    findings = [
+        finding
+        for feature, time_s in zip(features.features, features.times_s.tolist(), strict=True)
+        for finding in pipeline.push_feature(feature, time_s)
+    ]
+    return Watched(recording, findings + pipeline.close())
+
+
+def normal_units(recording: Recording) -> list[AnnotatedCycle]:
+    """Return the units without a known deviation."""
+    deviating = {deviation.cycle for deviation in recording.deviations}
+    return [unit for unit in recording.cycles if unit.number not in deviating]
+
+
+def normal_hours(recording: Recording) -> float:
+    """Return how long the units without a known deviation took."""
+    return sum(unit.end_s - unit.start_s for unit in normal_units(recording)) / 3600
+
+
+def is_normal(recording: Recording, deviation: Deviation) -> bool:
+    """Tell whether `deviation` accuses a unit without a known one: the unit it touches most.
+
+    Between two units it is the nearer one. Of a recording without units it is not.
+    """
+
+    def overlap_s(unit: AnnotatedCycle) -> float:
+        return min(unit.end_s, deviation.end_s) - max(unit.start_s, deviation.start_s)
+
+    unit = max(recording.cycles, key=overlap_s, default=None)
+    return unit is not None and unit in normal_units(recording)

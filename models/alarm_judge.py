@@ -1,0 +1,178 @@
+"""Says how likely each accusation is, and makes `unsure` of those below the calibrated threshold.
+
+Stands between the cycle monitor and whoever takes findings. It knows what the network saw and what
+the decoder made of it, no rules of the procedure. An accusation's score is from 0 to 1:
+
+    missed                 1 - (seconds that the step was seen for in the cycle) / its usual time
+    repeated, rework       the weaker of the two times that the step was done
+    out_of_order           how well the step was seen, less where it was short
+    unexpected, wrong_part how well the unexpected work was seen
+    too_long, too_short, incomplete    how well the step was seen
+
+and its probability is what accusations of such a score came to on recordings whose truth is known
+(`models.calibration`). What is told of work before the judge began, as after a restart, or longer
+ago than it remembers, has no probability and passes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from industryasm.procedure import Procedure
+from industryasm.segment import Segment
+from industryasm.vocabulary import UNEXPECTED
+from models.calibration import AlarmScale
+from models.findings import CycleEnded, CycleStarted, Deviation, Finding
+from models.soft_time import MEMORY_S, SoftTime
+
+Floats = NDArray[np.floating[Any]]
+Span = tuple[float, float]
+
+_MAX_CYCLES = 4  # whose spans are remembered: a finding is of the running cycle or the one before
+_SUFFIX = "-unsure"
+
+
+class AlarmJudge:
+    """Judges one stream; constant memory however long it is."""
+
+    def __init__(
+        self, procedure: Procedure, labels: Sequence[str], scale: AlarmScale, *, period_s: float
+    ) -> None:
+        """Judge probabilities of `labels` (K), in this order; a frame stands for `period_s`."""
+        self._procedure, self._scale = procedure, scale
+        self._soft = SoftTime(labels, period_s=period_s)
+        self._segments: deque[Segment] = deque()
+        self._cycles: dict[int, Span] = {}
+        self._suspected: set[str] = set()
+        self._since_s: float | None = None
+
+    def see(self, probabilities: Floats, times_s: Floats) -> None:
+        """Take the probabilities (T, K) of frames at ascending times (T,)."""
+        if len(times_s) and self._since_s is None:
+            self._since_s = float(times_s[0])
+        self._soft.add(probabilities, times_s)
+
+    def take(self, segment: Segment) -> None:
+        """Take the next decided segment, before the findings that it brings to light."""
+        self._segments.append(segment)
+        while self._segments[0].end_s < segment.end_s - MEMORY_S:
+            self._segments.popleft()
+
+    def judge(self, findings: Iterable[Finding], now_s: float) -> list[Finding]:
+        """Return the `findings` at stream time `now_s`, in order, with their probabilities.
+
+        One confirmed below the threshold is withdrawn, if it was said before, and comes again as
+        `unsure` under an id of its own.
+        """
+        findings = list(findings)
+        for finding in findings:  # that a cycle ended is told after what it had missed
+            self._note_cycle(finding)
+        judged: list[Finding] = []
+        for finding in findings:
+            if isinstance(finding, Deviation) and finding.kind != "unsure":
+                judged += self._judge(finding, now_s)
+            else:
+                judged.append(finding)
+        return judged
+
+    def _note_cycle(self, finding: Finding) -> None:
+        if isinstance(finding, CycleStarted):
+            self._cycles[finding.cycle] = finding.start_s, float("inf")
+        elif isinstance(finding, CycleEnded) and finding.cycle in self._cycles:
+            self._cycles[finding.cycle] = finding.start_s, finding.end_s
+        while len(self._cycles) > _MAX_CYCLES:
+            del self._cycles[min(self._cycles)]
+
+    def _judge(self, deviation: Deviation, now_s: float) -> list[Finding]:
+        was_said = deviation.id in self._suspected
+        if deviation.state == "suspected":
+            self._suspected.add(deviation.id)
+        else:
+            self._suspected.discard(deviation.id)
+        score = None if deviation.state == "withdrawn" else self._score(deviation, now_s)
+        if score is None:
+            return [deviation]
+        probability = self._scale.probability(score)
+        judged = replace(deviation, probability=probability)
+        if deviation.state == "suspected" or probability >= self._scale.threshold:
+            return [judged]
+        return _doubted(judged, now_s, was_said=was_said)
+
+    def _score(self, deviation: Deviation, now_s: float) -> float | None:
+        """Score an accusation, 0 to 1; None where it is of what the judge does not know."""
+        if self._since_s is None or deviation.detected_s < self._since_s:
+            return None
+        match deviation.kind:
+            case "missed":
+                return self._absence(deviation, now_s)
+            case "repeated" | "rework":
+                return self._both_times(deviation)
+            case "unexpected" | "wrong_part":
+                return self._mean_confidence(UNEXPECTED, deviation)
+            case "out_of_order":
+                done = self._times_done(deviation.step, deviation.start_s, deviation.end_s)
+                return self._fullness(done[-1]) if done else None
+        return self._mean_confidence(deviation.step, deviation)
+
+    def _absence(self, deviation: Deviation, now_s: float) -> float | None:
+        start_s, end_s = self._cycles.get(deviation.cycle, (-1.0, 0.0))
+        if not self._soft.knows(start_s):
+            return None
+        seen_s = self._soft.of(deviation.step, start_s, min(end_s, now_s))
+        return 1.0 - min(1.0, seen_s / self._procedure.step(deviation.step).expected_s)
+
+    def _both_times(self, deviation: Deviation) -> float | None:
+        cycle_start_s, _ = self._cycles.get(deviation.cycle, (float("inf"), 0.0))
+        done = self._times_done(deviation.step, cycle_start_s, deviation.end_s)
+        return min(self._fullness(time) for time in done[-2:]) if len(done) > 1 else None
+
+    def _mean_confidence(self, label: str, deviation: Deviation) -> float | None:
+        start_s, end_s = deviation.start_s, deviation.end_s
+        if done := self._times_done(label, start_s, end_s):
+            seconds = [time.duration_s for time in done]
+            return float(np.average([time.confidence for time in done], weights=seconds))
+        if end_s <= start_s or not self._soft.knows(start_s):
+            return None
+        # It goes on, and is no segment yet.
+        return min(1.0, self._soft.of(label, start_s, end_s) / (end_s - start_s))
+
+    def _times_done(self, label: str, start_s: float, end_s: float) -> list[Segment]:
+        """Return the segments of `label` that touch [start_s, end_s), in the order of time."""
+        return [
+            segment
+            for segment in self._segments
+            if segment.label == label and segment.start_s < end_s and segment.end_s > start_s
+        ]
+
+    def _fullness(self, segment: Segment) -> float:
+        usual_s = self._procedure.step(segment.label).expected_s
+        return segment.confidence * min(1.0, segment.duration_s / usual_s)
+
+
+def doubted_kind(deviation: Deviation) -> str | None:
+    """Return what an `unsure` deviation would have been, had the judge been sure; None for others.
+
+    >>> doubted_kind(Deviation("3-missed-fit-gasket-1-unsure", "unsure", "confirmed", "fit-gasket",
+    ...                        3, 1.0, 2.0, 2.0, "not done; only 41 % sure", 0.41))
+    'missed'
+    """
+    is_doubted = deviation.kind == "unsure" and deviation.id.endswith(_SUFFIX)
+    return deviation.id.split("-")[1] if is_doubted else None
+
+
+def _doubted(accusation: Deviation, now_s: float, *, was_said: bool) -> list[Finding]:
+    sure = f"only {int(100 * (accusation.probability or 0.0))} % sure"
+    unsure = replace(
+        accusation,
+        id=accusation.id + _SUFFIX,
+        kind="unsure",
+        detected_s=now_s,
+        detail=f"{accusation.detail}; {sure}",
+    )
+    return [replace(accusation, state="withdrawn", detail=sure), unsure] if was_said else [unsure]
