@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.functional_validators import AfterValidator
 
 from edge.cameras.frame import NETWORK_SCHEMES
@@ -101,6 +108,22 @@ class Station(_Frozen):
     runtime_fallback: bool = Field(
         default=False, description="take ONNX Runtime where the runtime is not on this machine"
     )
+    idle_end_s: Annotated[float, Field(ge=1, le=86400)] = Field(
+        default=20.0,
+        description="seconds without any step after which an unfinished unit counts as left; "
+        "longer than the longest pause that is taken in the middle of one",
+    )
+    handover_s: Annotated[float, Field(ge=0.2, le=86400)] = Field(
+        default=2.0, description="seconds without any step after which a finished unit is over"
+    )
+
+    @field_validator("handover_s")
+    @classmethod
+    def _within_idle_end(cls, handover_s: float, info: ValidationInfo) -> float:
+        idle_end_s = info.data.get("idle_end_s")
+        if idle_end_s is not None and handover_s > idle_end_s:
+            raise ValueError(f"must be at most idle_end_s, which is {idle_end_s:g}")
+        return handover_s
 
 
 ThingsT = TypeVar("ThingsT", tuple[Line, ...], tuple[Station, ...])

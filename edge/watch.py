@@ -31,7 +31,7 @@ from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import Task, load_task
 from models.calibration import read_calibration
 from models.card import shipped_model
-from models.deviations import MonitorError
+from models.deviations import MonitorConfig, MonitorError
 from models.runtime import load_model
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,9 @@ class _Watch:
         model = load_model(folder, self._task)
         encoder = self._encoders.of(model.card, self._config)
         calibration = read_calibration(folder, model.card)
-        return Pipeline(self._task, model, encoder, calibration=calibration)
+        config = self._config
+        monitor = MonitorConfig(idle_end_s=config.idle_end_s, handover_s=config.handover_s)
+        return Pipeline(self._task, model, encoder, monitor=monitor, calibration=calibration)
 
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,13 @@ from edge.cameras.sources import open_source
 from edge.deployment import Deployment, load_deployment
 from edge.messages import Event, Heartbeat
 from edge.outbox import Outbox, OutboxError
-from edge.pipeline import load_pipeline
+from edge.pipeline import Pipeline, load_pipeline
 from edge.sender import Sender
 from edge.watch import watch_stations
 from industryasm.stations.rendering import named_looks, render_recording
 from industryasm.vocabulary import load_task
 from models.card import ModelError
-from models.deviations import StepDone
+from models.deviations import MonitorConfig, StepDone
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -88,6 +89,21 @@ def test_stations_that_share_an_encoder_tell_what_each_alone_would(
         assert [step for kind, step in kinds if kind == "segment"] == steps
         assert kinds[0] == ("station_started", "")
         assert kinds[-1][0] == "cycle_ended"
+
+
+def test_a_station_ends_units_by_its_own_times(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[MonitorConfig] = []
+
+    def build(*parts: Any, monitor: MonitorConfig, **more: Any) -> Pipeline:
+        built.append(monitor)
+        return Pipeline(*parts, monitor=monitor, **more)
+
+    monkeypatch.setattr(watch, "Pipeline", build)
+    own = deployment(tmp_path, video, more=", idle_end_s: 300, handover_s: 5")
+    watch_stations(own, ["s0"], threading.Event(), fast=True)
+    assert set(built) == {MonitorConfig(idle_end_s=300, handover_s=5)}
 
 
 def test_a_recording_that_cannot_be_read_fails_alone_and_is_told_at_the_end(
