@@ -15,33 +15,35 @@ REMEMBERED = 10_000  # told deviations are remembered, so that a resent event is
 
 
 class LogAlerts:
-    """Writes one line for each deviation that reaches the state that people want to hear of."""
+    """Writes one line for each deviation that reaches the state that people want to hear of.
+
+    One that was told and is withdrawn is taken back by another line; `unsure` is no alarm.
+    """
 
     def __init__(self, config: Alerts) -> None:
         self._states = (
             {"confirmed"} if config.min_state == "confirmed" else {"suspected", "confirmed"}
         )
         self._on = config.log
-        self._told: dict[tuple[str, str, str], None] = {}
+        self._told: dict[tuple[str, str], list[str]] = {}  # states, by station and deviation
 
     def tell(self, events: Sequence[Event]) -> None:
         """Write what is new in `events`, which are in the database already."""
         for event in events:
             seen = event.payload
-            if (
-                not self._on
-                or not isinstance(seen, DeviationSeen)
-                or seen.state not in self._states
-            ):
-                continue
-            key = (event.station, seen.deviation, seen.state)
-            if key in self._told:
-                continue
-            self._told[key] = None
-            if len(self._told) > REMEMBERED:
-                del self._told[next(iter(self._told))]
-            kind = KINDS[seen.type].words.lower()
-            state: str = seen.state
-            if seen.probability is not None:
-                state = f"{state} ({likely(seen.probability)})"
-            logger.warning("%s: %s %s: %s %s", event.station, state, kind, seen.step, seen.detail)
+            if self._on and isinstance(seen, DeviationSeen) and seen.type != "unsure":
+                self._tell(event.station, seen)
+
+    def _tell(self, station: str, seen: DeviationSeen) -> None:
+        told = self._told.setdefault((station, seen.deviation), [])
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+        is_wanted = seen.state in self._states or (seen.state == "withdrawn" and told)
+        if not is_wanted or seen.state in told:
+            return
+        told.append(seen.state)
+        kind = KINDS[seen.type].words.lower()
+        state: str = seen.state
+        if seen.probability is not None:
+            state = f"{state} ({likely(seen.probability)})"
+        logger.warning("%s: %s %s: %s %s", station, state, kind, seen.step, seen.detail)

@@ -97,7 +97,7 @@ def _place(start: datetime, end: datetime, cycle: SeenCycle, scale_s: float) -> 
 
 
 def _outcome(cycle: SeenCycle, span_s: float) -> str:
-    num_open = sum(deviation.counts for deviation in cycle.deviations)
+    num_open = sum(deviation.accuses for deviation in cycle.deviations)
     if cycle.running:
         outcome = "running"
     elif cycle.ended_at is None:

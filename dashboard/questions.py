@@ -22,6 +22,7 @@ from dashboard.tables import Cycle, Deviation, Heartbeat, Segment, Station, Task
 MAX_DEVIATIONS = 50  # of the list on a station's page
 
 STANDS = Deviation.state != "withdrawn"
+ACCUSES = STANDS & (Deviation.type != "unsure")
 
 
 def read_statuses(
@@ -48,13 +49,13 @@ def read_statuses(
         Deviation.station,
         Deviation.station.in_(ids),
         Deviation.detected_at >= today_from,
-        STANDS,
+        ACCUSES,
     )
     open_in_cycle = _count_by(
         session,
         Deviation.station,
         Deviation.cycle_key.in_([cycle.key for cycle in cycles.values()]),
-        STANDS,
+        ACCUSES,
     )
     return [
         StationStatus(

@@ -66,6 +66,11 @@ class SeenDeviation:
         """Whether the deviation stands: suspected or confirmed, not withdrawn."""
         return self.state != "withdrawn"
 
+    @property
+    def accuses(self) -> bool:
+        """Whether it stands and is held to be so: `unsure` is shown and not counted."""
+        return self.counts and self.kind != "unsure"
+
 
 @dataclass(frozen=True)
 class SeenCycle:

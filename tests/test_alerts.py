@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.alerts import LogAlerts
 from edge.deployment import Alerts
-from edge.messages import DeviationSeen, DeviationState, Event, Heartbeat, Payload
+from edge.messages import DeviationKind, DeviationSeen, DeviationState, Event, Heartbeat, Payload
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -16,12 +16,14 @@ def event(payload: Payload, sequence: int = 1) -> Event:
     return Event(station="gear-1", boot="b", sequence=sequence, sent_at=NOON, payload=payload)
 
 
-def deviation(state: DeviationState, name: str = "d1") -> Event:
+def deviation(
+    state: DeviationState, name: str = "d1", kind: DeviationKind = "out_of_order"
+) -> Event:
     return event(
         DeviationSeen(
             deviation=name,
             cycle=None,
-            type="out_of_order",
+            type=kind,
             state=state,
             step="insert-shaft",
             started_at=NOON,
@@ -36,7 +38,9 @@ def deviation(state: DeviationState, name: str = "d1") -> Event:
     [
         (Alerts(), ["suspected", "confirmed"], 1),
         (Alerts(min_state="suspected"), ["suspected", "confirmed"], 2),
-        (Alerts(min_state="suspected"), ["suspected", "withdrawn"], 1),
+        (Alerts(min_state="suspected"), ["suspected", "withdrawn"], 2),
+        (Alerts(), ["suspected", "withdrawn"], 0),
+        (Alerts(), ["withdrawn"], 0),
         (Alerts(log=False), ["confirmed"], 0),
         (Alerts(), ["confirmed", "confirmed"], 1),
     ],
@@ -59,3 +63,8 @@ def test_a_deviation_is_told_once_in_the_states_asked_for(
 def test_two_deviations_are_both_told(caplog: pytest.LogCaptureFixture) -> None:
     LogAlerts(Alerts()).tell([deviation("confirmed", "d1"), deviation("confirmed", "d2")])
     assert len(caplog.records) == 2
+
+
+def test_what_nobody_is_sure_of_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    LogAlerts(Alerts(min_state="suspected")).tell([deviation("confirmed", kind="unsure")])
+    assert not caplog.records

@@ -197,6 +197,16 @@ def test_a_deviation_changes_its_state_in_place(store, script):
         assert (now.last_deviation is None) == (state == "withdrawn")
 
 
+def test_what_nobody_is_sure_of_is_shown_and_not_counted(store, script):
+    station = script()
+    store.record(station.event(station.started()))
+    store.record(station.event(station.cycle(1)))
+    store.record(station.event(station.deviation(1, "unsure", "insert-gear")))
+    (now,) = status(store)
+    assert (now.open_deviations, now.open_in_cycle) == (0, 0)
+    assert [found.kind for found in detail(store).deviations] == ["unsure"]
+
+
 def test_times_come_back_in_utc_whatever_zone_they_came_in(store, script):
     zone = timezone(timedelta(hours=5, minutes=30))
     station = script(begin=datetime(2026, 11, 20, 17, 30, tzinfo=zone))
