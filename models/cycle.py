@@ -127,14 +127,16 @@ class Cycle:
         """Tell whether `segment` could begin the next unit, which the step after it will tell.
 
         It is a first step that does not fit here. Either a last step was not seen, and at least
-        half of the unit is done; or it may go on here too, and the unit is complete.
+        half of the unit is done; or it may go on here too, and the unit is complete; or the unit
+        lacks it, so that it may be late.
         """
         if not self._is_first(segment.label) or self._fits(segment.label):
             return False
         if self._may_go_on(segment, handover_s=handover_s):
             return self.is_complete and segment.label not in self.lacking_s
         if self.is_finished:
-            return False
+            is_lacking = segment.label in self.undone()
+            return is_lacking and segment.start_s - self.end_s < handover_s
         undone = [step for step in self.undone() if not self.hidden_s(step)]
         return 2 * len(undone) <= len(self.procedure.required())
 
@@ -145,6 +147,8 @@ class Cycle:
         )
         paused_before = first.start_s - self.end_s >= handover_s
         paused_after = second.start_s - first.end_s >= handover_s
+        if not paused_before and first.label not in self.done and second.label not in self.done:
+            return False  # both are late here
         if self._fits(second.label):
             return begins_unit and paused_before and len(self.undone()) <= 1
         return begins_unit and (paused_before or not paused_after)

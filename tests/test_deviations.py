@@ -368,6 +368,23 @@ def test_a_late_step_withdraws_the_missed_one_and_names_the_early_one() -> None:
     assert "c was done before b" in early.detail
 
 
+@pytest.mark.parametrize(
+    ("text", "units", "missed"),
+    [
+        ("cdab", 1, []),  # both come late
+        ("cda", 1, [("missed", "b", 1)]),
+        ("bcdabcd", 2, [("missed", "a", 1)]),  # b was done: this is the next unit's
+        ("cd|ab", 2, [("missed", step, 1) for step in "ab"] + [("missed", s, 2) for s in "cd"]),
+    ],
+)
+def test_a_first_step_behind_the_last_is_late_if_the_one_after_it_is_late_too(
+    text: str, units: int, missed: list[tuple[str, str, int]]
+) -> None:
+    findings = observe_all(procedure("a b c<ab d<c"), segments_of(text))
+    assert len(cycles(findings)) == units
+    assert [d for d in confirmed(findings) if d[0] == "missed"] == missed
+
+
 def test_a_repetition_is_withdrawn_when_it_was_the_next_unit() -> None:
     monitor = CycleMonitor(CHAIN)
     *first, a, b = segments_of("abcab")
