@@ -108,20 +108,22 @@ class Station(_Frozen):
     runtime_fallback: bool = Field(
         default=False, description="take ONNX Runtime where the runtime is not on this machine"
     )
-    idle_end_s: Annotated[float, Field(ge=1, le=86400)] = Field(
-        default=20.0,
-        description="seconds without any step after which an unfinished unit counts as left; "
-        "longer than the longest pause that is taken in the middle of one",
+    idle_end_s: Annotated[float, Field(ge=1, le=86400)] | None = Field(
+        default=None,
+        description="seconds without any step after which an unfinished unit counts as left: "
+        "longer than any pause within one; by default twice the longest step, 20 at least",
     )
-    handover_s: Annotated[float, Field(ge=0.2, le=86400)] = Field(
-        default=2.0, description="seconds without any step after which a finished unit is over"
+    handover_s: Annotated[float, Field(ge=0.2, le=86400)] | None = Field(
+        default=None,
+        description="seconds without any step after which a finished unit is over; by default half "
+        "the median step, 2 at least",
     )
 
     @field_validator("handover_s")
     @classmethod
-    def _within_idle_end(cls, handover_s: float, info: ValidationInfo) -> float:
+    def _within_idle_end(cls, handover_s: float | None, info: ValidationInfo) -> float | None:
         idle_end_s = info.data.get("idle_end_s")
-        if idle_end_s is not None and handover_s > idle_end_s:
+        if idle_end_s is not None and handover_s is not None and handover_s > idle_end_s:
             raise ValueError(f"must be at most idle_end_s, which is {idle_end_s:g}")
         return handover_s
 

@@ -83,7 +83,8 @@ class Pipeline:
         self._steps = StepStream(model)
         self._procedure = task.procedure()
         self._decoder = ordered_decoder(card.labels, self._procedure, card.rate_hz)
-        self._monitor = CycleMonitor(self._procedure, monitor or MonitorConfig())
+        config = monitor or MonitorConfig.of(self._procedure)
+        self._monitor = CycleMonitor(self._procedure, config)
         self._alarms = None
         if calibration is not None:
             period_s = 1 / card.rate_hz

@@ -98,7 +98,9 @@ class _Watch:
         encoder = self._encoders.of(model.card, self._config)
         calibration = read_calibration(folder, model.card)
         config = self._config
-        monitor = MonitorConfig(idle_end_s=config.idle_end_s, handover_s=config.handover_s)
+        monitor = MonitorConfig.of(
+            self._task.procedure(), idle_end_s=config.idle_end_s, handover_s=config.handover_s
+        )
         return Pipeline(self._task, model, encoder, monitor=monitor, calibration=calibration)
 
     def _run(self) -> None:

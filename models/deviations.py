@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from statistics import median
 
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
@@ -55,6 +56,10 @@ __all__ = [
 ]
 
 
+IDLE_STEPS, HANDOVER_STEPS = 2.0, 0.5
+"""Chosen on CaptainCook4D's true steps, of 0, 1, 2 and 0, 1/2, 1 (docs/captaincook4d.md)."""
+
+
 class MonitorError(ValueError):
     """A setting is out of bounds, or a saved state is not one of this procedure."""
 
@@ -71,6 +76,25 @@ class MonitorConfig:
 
     least_confidence: float = 0.6
     """Mean probability below which a step that is seen again is not said to be repeated."""
+
+    @classmethod
+    def of(
+        cls,
+        procedure: Procedure,
+        *,
+        idle_end_s: float | None = None,
+        handover_s: float | None = None,
+    ) -> MonitorConfig:
+        """Return when a cycle of `procedure` is over: what is not given grows with its steps.
+
+        Idle is `IDLE_STEPS` of the longest step's usual time, a handover `HANDOVER_STEPS` of the
+        median one's, neither below the defaults.
+        """
+        usual_s = [step.expected_s for step in procedure.steps]
+        idle_s = max(cls.idle_end_s, IDLE_STEPS * max(usual_s), handover_s or 0.0)
+        idle_s = idle_s if idle_end_s is None else idle_end_s
+        pause_s = min(idle_s, max(cls.handover_s, HANDOVER_STEPS * median(usual_s)))
+        return cls(idle_s, pause_s if handover_s is None else handover_s)
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_confidence <= 1:

@@ -368,6 +368,17 @@ def test_a_late_step_withdraws_the_missed_one_and_names_the_early_one() -> None:
     assert "c was done before b" in early.detail
 
 
+def test_pauses_grow_with_the_steps_and_can_be_given() -> None:
+    def steps(*expected_s: float) -> Procedure:
+        return Procedure(tuple(ProcedureStep(f"s{s:g}", expected_s=s) for s in expected_s))
+
+    assert MonitorConfig.of(steps(3, 4, 6)) == MonitorConfig(20.0, 2.0)
+    assert MonitorConfig.of(steps(10, 30, 100)) == MonitorConfig(200.0, 15.0)
+    assert MonitorConfig.of(steps(30, 100), idle_end_s=10) == MonitorConfig(10.0, 10.0)
+    assert MonitorConfig.of(steps(3), handover_s=40) == MonitorConfig(40.0, 40.0)
+    assert MonitorConfig.of(steps(3), idle_end_s=9, handover_s=1) == MonitorConfig(9.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("text", "units", "missed"),
     [

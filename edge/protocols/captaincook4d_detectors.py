@@ -147,11 +147,12 @@ def fuzzy_set_difference(
     return out
 
 
-def monitor(config: MonitorConfig, *, ordered: bool) -> Accuse:
+def monitor(config: MonitorConfig | None, *, ordered: bool) -> Accuse:
     """Return the product's way: decoder and cycle monitor; what is confirmed at last counts.
 
     It counts from when it was first said, as a suspicion. The decoder knows the order of the steps
-    where `ordered`, and else frames alone. Something else in a step's place is a missed step.
+    where `ordered`, and else frames alone; without `config` the monitor has the station's.
+    Something else in a step's place is a missed step.
     """
 
     def accuse(
@@ -162,7 +163,8 @@ def monitor(config: MonitorConfig, *, ordered: bool) -> Accuse:
         decoder = StreamDecoder(labels, config=decoder_config(1 / period_s))
         if ordered:
             decoder = ordered_decoder(labels, procedure, 1 / period_s)
-        for finding in _monitored(CycleMonitor(procedure, config), decoder, rows, times_s):
+        watching = CycleMonitor(procedure, config or MonitorConfig.of(procedure))
+        for finding in _monitored(watching, decoder, rows, times_s):
             if isinstance(finding, Deviation):
                 newest[finding.id] = finding
         confirmed = [d for d in newest.values() if d.state == "confirmed"]
@@ -205,7 +207,7 @@ DETECTORS: Mapping[str, Detector] = {
     "argmax + set difference": Detector(argmax_set_difference),
     "minimum dwell + set difference": Detector(dwell_set_difference),
     "fuzzy set difference": Detector(fuzzy_set_difference),
-    "linewatch": Detector(monitor(MonitorConfig(), ordered=True)),
+    "linewatch": Detector(monitor(None, ordered=True)),
     "linewatch, one unit told": Detector(monitor(_ONE_UNIT, ordered=True)),
     "decoder without order, one unit told": Detector(monitor(_ONE_UNIT, ordered=False)),
 }
