@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -271,6 +271,8 @@ def task_of(steps: Sequence[str], text: str = "Do it") -> Task:
 
 
 @given(WORDS, st.text(st.characters(codec="utf-8"), min_size=1, max_size=30))
+@example(["a"], "0\x85")  # a line break of Unicode's
+@example(["a"], "one\u2028two\nthree")
 @settings(deadline=None)
 def test_the_file_reads_back_as_the_proposal(
     tmp_path_factory: pytest.TempPathFactory, words: list[str], text: str

@@ -120,7 +120,11 @@ def _reasons(support: StepSupport | None, num_cycles: int) -> tuple[str, str, st
 
 def _dump(values: dict[str, Any]) -> str:
     # One line for each text however long: a comment may only follow what is whole.
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=sys.maxsize)
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=sys.maxsize)
+    if len(text.splitlines()) == text.count("\n"):
+        return text
+    # Unicode's other line breaks would be indented with the lines: they are escaped.
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=False, width=sys.maxsize)
 
 
 def _scalar(value: float | bool) -> str:
