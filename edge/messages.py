@@ -14,6 +14,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.functional_validators import AfterValidator
 
+from industryasm.deviation import FoundKind
+
 MAX_BYTES = 64 * 1024  # the largest event is about 1 kB; more is not from a station of ours
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
@@ -22,19 +24,6 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(U
 MessageT = TypeVar("MessageT", bound=BaseModel)
 Probability = Annotated[float, Field(ge=0, le=1)]
 
-DeviationKind = Literal[
-    "missed",
-    "out_of_order",
-    "repeated",
-    "rework",
-    "incomplete",
-    "too_short",
-    "too_long",
-    "unexpected",
-    "wrong_part",
-    "unsure",
-]
-"""What they mean: `industryasm.deviation`."""
 DeviationState = Literal["suspected", "confirmed", "withdrawn"]
 StationState = Literal[
     "starting",
@@ -111,7 +100,7 @@ class DeviationSeen(_Message):
     kind: Literal["deviation"] = "deviation"
     deviation: Identifier
     cycle: Identifier | None
-    type: DeviationKind
+    type: FoundKind
     state: DeviationState
     step: StepName
     started_at: UtcTime

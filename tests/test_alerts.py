@@ -7,7 +7,8 @@ import pytest
 
 from dashboard.alerts import LogAlerts
 from edge.deployment import Alerts
-from edge.messages import DeviationKind, DeviationSeen, DeviationState, Event, Heartbeat, Payload
+from edge.messages import DeviationSeen, DeviationState, Event, Heartbeat, Payload
+from industryasm.deviation import FoundKind
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -16,9 +17,7 @@ def event(payload: Payload, sequence: int = 1) -> Event:
     return Event(station="gear-1", boot="b", sequence=sequence, sent_at=NOON, payload=payload)
 
 
-def deviation(
-    state: DeviationState, name: str = "d1", kind: DeviationKind = "out_of_order"
-) -> Event:
+def deviation(state: DeviationState, name: str = "d1", kind: FoundKind = "out_of_order") -> Event:
     return event(
         DeviationSeen(
             deviation=name,

@@ -15,7 +15,8 @@ from dashboard.panels import station_html
 from dashboard.progress import foreign_work, step_progress
 from dashboard.store import Store
 from dashboard.words import KINDS, ago, clock
-from edge.messages import DeviationKind, utc_now
+from edge.messages import utc_now
+from industryasm.deviation import FoundKind
 
 APP = Path(__file__).parent.parent / "dashboard" / "app.py"
 EVIL = "<img src=x onerror=alert(1)>\"'&"
@@ -128,7 +129,7 @@ def test_all_text_of_the_database_is_escaped(store, script):
     station = script(steps=((EVIL, EVIL), ("b", "b")), task=("t", EVIL))
     say(store, station, station.started(line=EVIL, name=EVIL), station.cycle(1))
     say(store, station, station.segment(1, EVIL, 1, 4), station.segment(1, "gone" + EVIL, 4, 5))
-    for kind in get_args(DeviationKind):
+    for kind in get_args(FoundKind):
         say(store, station, station.deviation(1, kind, EVIL, detail=EVIL))
     say(store, station, station.deviation(1, "unexpected", "unexpected", detail=EVIL))
     beat(store, station, step=EVIL, detail=EVIL, runtime=EVIL)
@@ -178,7 +179,7 @@ def test_a_step_that_was_left_or_replaced_is_not_shown_as_done(store, script):
 
 
 def test_every_kind_that_a_station_tells_has_words():
-    assert set(KINDS) == set(get_args(DeviationKind))
+    assert set(KINDS) == set(get_args(FoundKind))
 
 
 def test_how_likely_a_deviation_is_stands_beside_its_state(store, script):
