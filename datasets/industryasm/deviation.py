@@ -7,7 +7,7 @@ apart: how a step was done is in the picture, not in the order and the length of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 DeviationKind = Literal[
     "missed",
@@ -40,17 +40,7 @@ Unexpected work is one stretch as long as no step is between.
 A person who says `wrong_part` may also mean the step itself, done with another part than its own.
 """
 
-DEVIATION_KINDS: tuple[DeviationKind, ...] = (
-    "missed",
-    "out_of_order",
-    "repeated",
-    "rework",
-    "incomplete",
-    "too_short",
-    "too_long",
-    "unexpected",
-    "wrong_part",
-)
+DEVIATION_KINDS: tuple[DeviationKind, ...] = get_args(DeviationKind)
 
 FoundKind = Literal[DeviationKind, "unsure"]
 """The above, and `unsure`: would be a missed step, had nothing been hidden from the camera; or one
