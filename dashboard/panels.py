@@ -20,6 +20,7 @@ from dashboard.words import (
     health_pill,
     icon,
     kind_pill,
+    likely,
     pill,
     state_words,
     what,
@@ -43,7 +44,7 @@ def station_html(detail: StationDetail, *, now: datetime, zone: tzinfo) -> str:
     return (
         f'<div class="lw">{_head(detail.status)}'
         f'<div class="lw-two">{_now(detail)}{_steps(detail)}</div>'
-        f"{_cycles(detail)}{_deviations(detail, now, zone)}</div>"
+        f"{_cycles(detail)}{_deviations(detail, now, zone)}{_trust(detail.status)}</div>"
     )
 
 
@@ -154,4 +155,25 @@ def _deviation(deviation: SeenDeviation, now: datetime, zone: tzinfo) -> str:
         f'<td class="lw-clock">{clock(deviation.detected_at, zone, now)}</td>'
         f"<td>{escape(state_words(deviation))}</td>"
         f"<td>{escape(deviation.detail)}</td></tr>"
+    )
+
+
+def _trust(status: StationStatus) -> str:
+    """Return what missed-step alarms are worth, where the station has told."""
+    trust = status.alarm_trust
+    if trust is None or not trust.steps:
+        return ""
+    rows = "".join(
+        f"<tr><td><b>{escape(status.step_text(one.step))}</b></td>"
+        f'<td class="lw-clock">{likely(one.right)}</td>'
+        f'<td class="lw-clock">{likely(one.low)} to {likely(one.high)}</td></tr>'
+        for one in trust.steps
+    )
+    return (
+        '<section class="lw-panel"><h3>What an alarm is worth</h3>'
+        f"<p>Where one step in {1 / trust.miss_rate:.0f} is missed, and were an alarm raised for "
+        "every step that is not recognised. The model was calibrated on recordings whose truth is "
+        "known.</p>"
+        '<table class="lw-table"><thead><tr><th>Step</th><th>An alarm that it was missed is right '
+        f"in</th><th>95 % interval</th></tr></thead><tbody>{rows}</tbody></table></section>"
     )

@@ -18,6 +18,7 @@ from dashboard.status import (
     Step,
 )
 from dashboard.tables import Cycle, Deviation, Heartbeat, Segment, Station, Task
+from edge.messages import AlarmTrust
 
 MAX_DEVIATIONS = 50  # of the list on a station's page
 
@@ -73,6 +74,7 @@ def read_statuses(
             open_deviations=open_today.get(row.id, 0),
             open_in_cycle=open_in_cycle.get(row.id, 0),
             last_deviation=last.get(row.id),
+            alarm_trust=AlarmTrust.model_validate(row.alarm_trust) if row.alarm_trust else None,
         )
         for row, task, heartbeat in rows
     ]

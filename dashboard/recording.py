@@ -95,6 +95,7 @@ def _introduce(session: Session, event: Event, payload: StationStarted) -> None:
             revision=payload.task.revision,
             boot=event.boot,
             started_at=event.sent_at,
+            alarm_trust=payload.alarm_trust.model_dump() if payload.alarm_trust else None,
         )
     )
 

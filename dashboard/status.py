@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from edge.messages import AlarmTrust
+
 SILENT_AFTER_S = 10.0  # a station beats about once a second; one lost beat is not silence
 
 Health = Literal[
@@ -118,6 +120,8 @@ class StationStatus:
     open_deviations: int
     open_in_cycle: int
     last_deviation: SeenDeviation | None
+    alarm_trust: AlarmTrust | None = None
+    """What its missed-step alarms are worth; None where its model was not calibrated."""
 
     @property
     def health(self) -> Health:

@@ -77,7 +77,10 @@ class Task(Base):
 
 
 class Station(Base):
-    """A station, as it introduced itself at the start of its newest `boot`."""
+    """A station, as it introduced itself at the start of its newest `boot`.
+
+    `alarm_trust` is a `messages.AlarmTrust`.
+    """
 
     __tablename__ = "station"
 
@@ -91,6 +94,7 @@ class Station(Base):
     revision: Mapped[int] = mapped_column(Integer)
     boot: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    alarm_trust: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Heartbeat(Base):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.evaluation.opened import Opened, open_model
 from edge.evaluation.watched import Watched, is_normal, normal_hours, normal_units, watch
+from edge.labelled_confusion import all_but, confusion_on, normal_confusion
+from edge.normal_work import hours_of, num_units_of, open_normal_work
 from industryasm.fault import UserFault
 from industryasm.procedure import Procedure
-from industryasm.recording import SplitName
-from models.calibration import AS_SCORED, Calibration, ReliabilityBin, StepTrust
+from industryasm.recording import AnnotatedSegment, SplitName
+from models.calibration import AS_SCORED, AlarmScale, Calibration, ReliabilityBin, StepTrust
 from models.calibration_fit import (
     Accusation,
     HeldOut,
@@ -21,10 +23,12 @@ from models.calibration_fit import (
     expected_precision,
     hold_out,
     jeffreys,
+    most_expected,
     reliability,
     scale_of,
     separation,
 )
+from models.confusion import Confusion
 from models.deviations import Deviation
 
 
@@ -48,6 +52,8 @@ class _Seen:
     accusations: list[Accusation] = field(default_factory=list)
     hours: dict[str, float] = field(default_factory=dict)
     """Hours of normal units, by recording."""
+    normal_data_hours: float = 0.0
+    """Of those, the hours of data sets of normal work alone."""
     done: Counter[str] = field(default_factory=Counter)
     recognised: Counter[str] = field(default_factory=Counter)
     num_units: int = 0
@@ -57,56 +63,97 @@ class _Seen:
     def add(self, name: str, watched: Watched) -> None:
         recording = watched.recording
         score = watched.score()
-        self.accusations += [_accusation(name, watched, m.found, True) for m in score.matched]
-        self.accusations += [_accusation(name, watched, found, False) for found in score.invented]
+        said = [(m.found, True) for m in score.matched] + [(f, False) for f in score.invented]
+        self.accusations += [
+            _accusation(name, found, is_real=is_real, is_normal=is_normal(recording, found))
+            for found, is_real in said
+        ]
         self.hours[name] = normal_hours(recording)
         self.num_units += len(recording.cycles)
         self.num_normal_units += len(normal_units(recording))
         self.num_deviations += len(recording.deviations)
-        self._add_steps(watched)
+        for unit in normal_units(recording):
+            inside = [s for s in recording.segments if unit.start_s <= s.start_s < unit.end_s]
+            self._add_steps(watched, inside)
 
-    def _add_steps(self, watched: Watched) -> None:
+    def add_normal(self, name: str, watched: Watched) -> None:
+        """Add a recording of normal work, in which every accusation is false."""
+        invented = watched.score().invented
+        self.accusations += [_accusation(name, found, is_real=False) for found in invented]
+        self.hours[name] = hours_of(watched.recording)
+        self.normal_data_hours += self.hours[name]
+        num_units = num_units_of(watched)
+        self.num_units += num_units
+        self.num_normal_units += num_units
+        self._add_steps(watched, watched.recording.segments)
+
+    def _add_steps(self, watched: Watched, steps: Iterable[AnnotatedSegment]) -> None:
         seen = watched.steps_done()
-        for unit in normal_units(watched.recording):
-            for step in watched.recording.segments:
-                if not unit.start_s <= step.start_s < unit.end_s:
-                    continue
-                self.done[step.label] += 1
-                self.recognised[step.label] += any(
-                    s.step == step.label and s.start_s < step.end_s and s.end_s > step.start_s
-                    for s in seen
-                )
+        for step in steps:
+            self.done[step.label] += 1
+            self.recognised[step.label] += any(
+                s.step == step.label and s.start_s < step.end_s and s.end_s > step.start_s
+                for s in seen
+            )
 
 
 def calibrate(
-    model: str, data: Sequence[Path], split: SplitName, limits: AlarmBudget
+    model: str,
+    data: Sequence[Path],
+    split: SplitName,
+    limits: AlarmBudget,
+    *,
+    normal: Sequence[Path] = (),
 ) -> Calibration:
     """Watch a split of each data set with every accusation an alarm, and learn from what was said.
 
-    `model` is a model folder or a task, for its shipped model. Raises `CalibrationError` for a data
-    set given twice, and where no unit is without a known deviation.
+    `model` is a model folder or a task, for its shipped model; `normal` are data sets of normal
+    work alone, of which every split is watched. Raises `CalibrationError` for a data set given
+    twice, and where no unit is without a known deviation; `NormalWorkError` for a set in `normal`
+    that cannot be taken for that.
     """
     if len({folder.resolve() for folder in data}) < len(data):
         raise CalibrationError("--data names one data set twice: its accusations would count twice")
+    work = open_normal_work(model, normal, data=data)
     seen = _Seen()
     names: list[str] = []
-    for folder in data:
-        opened = open_model(model, folder)
+    judged = [(opened, opened.recordings(split)) for opened in (open_model(model, d) for d in data)]
+    parts = [[confusion_on(opened, one) for one in of_set] for opened, of_set in judged]
+    labelled = [part for of_set in parts for part in of_set]
+    normal_parts = [[normal_confusion(one.opened, r) for r in one.recordings] for one in work]
+    normal_labelled = [part for of_set in normal_parts for part in of_set if part is not None]
+    for (opened, recordings), of_set in zip(judged, parts, strict=True):
         names.append(opened.store.data.index.name)
-        for recording in opened.recordings(split):
-            watched = watch(opened, recording, AS_SCORED)
-            seen.add(f"{len(names)}/{recording.id}", watched)
-    return _calibration(opened, seen, names, split, limits)
+        for recording, part in zip(recordings, of_set, strict=True):
+            scale = _as_scored(all_but(part, labelled, normal_labelled))
+            seen.add(f"{len(names)}/{recording.id}", watch(opened, recording, scale))
+    for number, (one, of_normal) in enumerate(zip(work, normal_parts, strict=True), start=1):
+        for recording, own in zip(one.recordings, of_normal, strict=True):
+            scale = _as_scored(all_but(own, labelled, normal_labelled))
+            watched = watch(one.opened, recording, scale)
+            seen.add_normal(f"normal {number}/{recording.id}", watched)
+    confusion = all_but(None, labelled, normal_labelled)
+    found = _calibration(opened, seen, names, [one.name for one in work], split, limits)
+    return found.model_copy(update={"confusion": confusion})
+
+
+def _as_scored(confusion: Confusion | None) -> AlarmScale:
+    return AS_SCORED.model_copy(update={"confusion": confusion})
 
 
 def _calibration(
-    opened: Opened, seen: _Seen, names: list[str], split: SplitName, limits: AlarmBudget
+    opened: Opened,
+    seen: _Seen,
+    names: list[str],
+    normal_names: list[str],
+    split: SplitName,
+    limits: AlarmBudget,
 ) -> Calibration:
     hours, procedure = sum(seen.hours.values()), opened.task.procedure()
     if not hours:
         raise CalibrationError(
             f"split {split!r} of {', '.join(names)} has no unit without a known deviation: false "
-            "alarms are counted in those, so add recordings of normal work"
+            "alarms are counted in those, so add recordings of normal work, with --normal"
         )
     accusations = seen.accusations
     weight = deviating_weight(
@@ -124,6 +171,7 @@ def _calibration(
     alarms = [scale.probability(one.score) >= scale.threshold for one in accusations]
     false = [one.is_normal and not one.is_real for one in accusations]
     num_left = sum(a and f for a, f in zip(alarms, false, strict=True))
+    num_held_out = sum(h.is_alarm and f for h, f in zip(held_out, false, strict=True))
     card = opened.temporal.card
     return Calibration(
         **scale.model_dump(),
@@ -131,6 +179,7 @@ def _calibration(
         temporal_sha256=card.temporal_sha256,
         data=tuple(names),
         split=split,
+        normal_data=tuple(normal_names),
         budget=budget,
         shift_hours=shift_hours,
         miss_rate=limits.miss_rate,
@@ -138,16 +187,18 @@ def _calibration(
         num_units=seen.num_units,
         num_normal_units=seen.num_normal_units,
         normal_hours=hours,
+        normal_data_hours=seen.normal_data_hours,
         num_deviations=seen.num_deviations,
         num_real=sum(one.is_real for one in accusations),
         num_false=sum(not one.is_real for one in accusations),
         num_false_before=sum(false),
         num_false_after=num_left,
-        num_false_held_out=sum(h.is_alarm and f for h, f in zip(held_out, false, strict=True)),
+        num_false_held_out=num_held_out,
         num_real_doubted=sum(
             one.is_real and not alarm for one, alarm in zip(accusations, alarms, strict=True)
         ),
         false_alarms_per_shift=(num_left + 1) / hours * shift_hours,
+        most_false_alarms_per_shift=most_expected(num_held_out) / hours * shift_hours,
         is_shown=is_shown,
         needed_hours=shift_hours / budget,
         separation=separation([h.probability for h in held_out], [o.is_real for o in accusations]),
@@ -186,7 +237,9 @@ def _steps(procedure: Procedure, seen: _Seen, miss_rate: float) -> tuple[StepTru
     return tuple(trust)
 
 
-def _accusation(name: str, watched: Watched, found: Deviation, is_real: bool) -> Accusation:
+def _accusation(
+    name: str, found: Deviation, *, is_real: bool, is_normal: bool = True
+) -> Accusation:
     # What is not judged passes always, as if it were certain.
     score = 1.0 if found.probability is None else found.probability
-    return Accusation(name, score, is_real, is_normal(watched.recording, found))
+    return Accusation(name, score, is_real, is_normal)

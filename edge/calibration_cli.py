@@ -18,7 +18,13 @@ def calibrate(
     data: Annotated[
         list[Path], typer.Option(help="Data set the model was not trained on; may be repeated.")
     ],
-    split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.validation,
+    normal: Annotated[
+        list[Path] | None,
+        typer.Option(help="Data set of normal work alone, of all splits; may be repeated."),
+    ] = None,
+    split: Annotated[
+        SplitChoice, typer.Option(help="Which recordings of --data.")
+    ] = SplitChoice.validation,
     budget: Annotated[
         float, typer.Option(min=0.001, max=1000.0, help="False alarms that a shift may have.")
     ] = 1.0,
@@ -38,7 +44,7 @@ def calibrate(
     from models.card import shipped_model
 
     limits = AlarmBudget(budget=budget, shift_hours=shift_hours, miss_rate=miss_rate)
-    found = calibrate_model(model, data, split.value, limits)
+    found = calibrate_model(model, data, split.value, limits, normal=normal or ())
     folder = Path(model) if Path(model).is_dir() else shipped_model(model)
     write(found, reliability_svg(found), folder)
     typer.echo(found.model_dump_json(indent=1) if as_json else calibration_words(found, folder))
@@ -57,11 +63,12 @@ def write(found: Calibration, diagram: str, folder: Path) -> None:
 
 def calibration_words(found: Calibration, folder: Path) -> str:
     """Word a calibration for a person at a terminal."""
-    shift = f"{found.shift_hours:g} h"
+    sources = [f"{found.split} of {name}" for name in found.data]
+    sources += [f"normal work of {name}" for name in found.normal_data]
     lines = [
-        f"{found.task}, {found.split} of {', '.join(found.data)}: {found.num_recordings} "
-        f"recordings, {found.num_units} units, {found.num_normal_units} of them normal "
-        f"({found.normal_hours:.2f} h)",
+        f"{found.task}, {'; '.join(sources)}: {found.num_recordings} recordings, "
+        f"{found.num_units} units, {found.num_normal_units} of them normal",
+        _hours_words(found),
         f"accusations: {found.num_real} of {found.num_deviations} known deviations, and "
         f"{found.num_false} false, {found.num_false_before} of these in normal units",
         f"threshold: {found.threshold:.3f}; an accusation less probable becomes unsure"
@@ -70,7 +77,7 @@ def calibration_words(found: Calibration, folder: Path) -> str:
         f"false alarms in normal units: {found.num_false_before} before, {found.num_false_after} "
         f"after; {found.num_false_held_out} where each recording is judged by the others",
         f"known deviations that become unsure: {found.num_real_doubted} of {found.num_real}",
-        f"to be expected: at most {found.false_alarms_per_shift:.1f} false alarms in {shift}",
+        _rate_words(found),
         _separation_words(found),
         _budget_words(found),
         "",
@@ -90,6 +97,26 @@ def calibration_words(found: Calibration, folder: Path) -> str:
         f"wrote {folder / 'calibration.json'} and reliability.svg",
     ]
     return "\n".join(lines)
+
+
+def _hours_words(found: Calibration) -> str:
+    units_hours = max(found.normal_hours - found.normal_data_hours, 0.0)
+    return (
+        f"normal work: {found.normal_hours:.2f} h, {units_hours:.2f} h of them units without a "
+        f"known deviation in --data, {found.normal_data_hours:.2f} h from --normal"
+    )
+
+
+def _rate_words(found: Calibration) -> str:
+    shift = f"{found.shift_hours:g} h"
+    words = f"false alarms in {shift}: {found.false_alarms_per_shift:.1f} to be expected at most"
+    if found.most_false_alarms_per_shift is None:
+        return words
+    return (
+        f"{words}, and with 95 % certainty not above {found.most_false_alarms_per_shift:.1f} "
+        f"(exact Poisson limit of {found.num_false_held_out} in {found.normal_hours:.2f} h, each "
+        "recording judged by the others)"
+    )
 
 
 def _separation_words(found: Calibration) -> str:

@@ -20,7 +20,8 @@ class KeptState(BaseModel):
     """Written with the events that it knows of, in one transaction.
 
     `origin` is the UTC time of the stream's second 0; what came after `judged_until_s` was not
-    judged yet. `monitor` is the cycle monitor's own state.
+    judged yet. `monitor` is the cycle monitor's own state, `alarms` the alarm judge's; without one
+    nothing that was before has a probability.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +32,7 @@ class KeptState(BaseModel):
     judged_until_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     num_segments: Annotated[int, Field(ge=0)]
     monitor: str
+    alarms: str | None = None
 
     def age_s(self, now: datetime) -> float:
         """Return how long ago the work was judged last."""
@@ -70,4 +72,5 @@ class Keeping:
             judged_until_s=pipeline.judged_until_s,
             num_segments=reporter.num_segments,
             monitor=pipeline.monitor_state(),
+            alarms=pipeline.alarms_state(),
         ).model_dump_json()

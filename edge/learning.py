@@ -145,7 +145,7 @@ def _sequences(store: FeatureStore, split: SplitName, task: Task) -> Iterator[La
         if recording.task != task.id:
             continue
         features = store.of(recording)
-        names = frame_labels(recording.spans(), features.times_s.tolist())
+        names = frame_labels(recording.visible_work(), features.times_s.tolist())
         if unknown := sorted(set(names) - set(index)):
             raise UserFault(f"{recording.id}: label {unknown[0]!r} is not in task {task.id!r}")
         yield LabelledSequence(features.features, np.array([index[name] for name in names]))

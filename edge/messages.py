@@ -120,8 +120,34 @@ class TaskInfo(_Message):
     steps: Annotated[tuple[tuple[StepName, str], ...], Field(max_length=100)]
 
 
+class StepTrust(_Message):
+    """In which share of cases an alarm that the step was missed is right.
+
+    `low` and `high` are the ends of the interval that holds 95 % of what it may be.
+    """
+
+    step: StepName
+    right: Probability
+    low: Probability
+    high: Probability
+
+
+class AlarmTrust(_Message):
+    """What missed-step alarms are worth, by the calibration of the station's model.
+
+    It holds where a step is missed at `miss_rate`, and were an alarm raised for every step that is
+    not recognised.
+    """
+
+    miss_rate: Annotated[float, Field(gt=0, le=1)]
+    steps: Annotated[tuple[StepTrust, ...], Field(max_length=100)]
+
+
 class StationStarted(_Message):
-    """First event of a boot: who this station is and which task it watches."""
+    """First event of a boot: who this station is and which task it watches.
+
+    `alarm_trust` is None where its model was not calibrated.
+    """
 
     kind: Literal["station_started"] = "station_started"
     site: Annotated[str, StringConstraints(max_length=100)]
@@ -130,6 +156,7 @@ class StationStarted(_Message):
     camera: Annotated[str, StringConstraints(max_length=100)]
     task: TaskInfo
     model: Annotated[str, StringConstraints(max_length=200)]
+    alarm_trust: AlarmTrust | None = None
 
 
 Payload = Annotated[

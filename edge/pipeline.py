@@ -19,6 +19,7 @@ from industryasm.vocabulary import Task
 from models.alarm_judge import AlarmJudge
 from models.calibration import AlarmScale, read_calibration
 from models.card import shipped_model
+from models.confusion import Confusion
 from models.decoder import DecoderConfig, StreamDecoder
 from models.deviations import CycleMonitor, Finding, MonitorConfig
 from models.runtime import Encoder, TemporalModel, encoder_of, load_model
@@ -73,8 +74,12 @@ class Pipeline:
         *,
         monitor: MonitorConfig | None = None,
         calibration: AlarmScale | None = None,
+        decoder: StreamDecoder | None = None,
     ) -> None:
-        """Without `calibration` no deviation has a probability, and none is made `unsure` by it."""
+        """Without `calibration` no deviation has a probability, and none is made `unsure` by it.
+
+        `decoder` is a new one, in place of the station's own.
+        """
         card = model.card
         self.rate_hz = card.rate_hz
         self.image_size = (encoder.width, encoder.height)
@@ -82,7 +87,10 @@ class Pipeline:
         self._encoder = encoder
         self._steps = StepStream(model)
         self._procedure = task.procedure()
-        self._decoder = ordered_decoder(card.labels, self._procedure, card.rate_hz)
+        confusion = None if calibration is None else calibration.confusion
+        self._decoder = decoder or ordered_decoder(
+            card.labels, self._procedure, card.rate_hz, confusion
+        )
         config = monitor or MonitorConfig.of(self._procedure)
         self._monitor = CycleMonitor(self._procedure, config)
         self._alarms = None
@@ -131,13 +139,22 @@ class Pipeline:
         """Return the cycle monitor's state, to go on from with `resume`."""
         return self._monitor.state()
 
-    def resume(self, monitor_state: str, judged_until_s: float) -> None:
+    def alarms_state(self) -> str | None:
+        """Return the alarm judge's state, to go on from with `resume`; None without a judge."""
+        return None if self._alarms is None else self._alarms.state()
+
+    def resume(
+        self, monitor_state: str, judged_until_s: float, alarms_state: str | None = None
+    ) -> None:
         """Go on with a cycle of before; the stream's times must go on too.
 
-        What was seen before is not known again, so that what is said of it has no probability.
-        Raises `MonitorError` for a state that does not fit the task.
+        Without `alarms_state` what is said of what was before has no probability. Raises
+        `MonitorError` or `JudgeStateError` for a state that does not fit the task; then nothing is
+        changed.
         """
         monitor = CycleMonitor.resume(self._procedure, monitor_state, self._monitor.config)
+        if self._alarms is not None and alarms_state is not None:
+            self._alarms.resume(alarms_state)
         self._monitor, self._now_s = monitor, judged_until_s
         self._decoder.resume(monitor.done)
 
@@ -192,12 +209,20 @@ def load_pipeline(task: Task, folder: Path | None) -> Pipeline:
     return Pipeline(task, model, encoder_of(model.card), calibration=calibration)
 
 
-def ordered_decoder(labels: Sequence[str], procedure: Procedure, rate_hz: float) -> StreamDecoder:
-    """Return the decoder of a station: one that knows the order of the task's steps."""
+def ordered_decoder(
+    labels: Sequence[str],
+    procedure: Procedure,
+    rate_hz: float,
+    confusion: Confusion | None = None,
+) -> StreamDecoder:
+    """Return the decoder of a station: one that knows the order of the task's steps.
+
+    With the model's `confusion` it knows what the model misses and mixes up too.
+    """
     # A second of frames counts as much whatever their rate, as neighbours say much the same thing.
     temper = min(1.0, 1.0 / rate_hz)
     config = replace(decoder_config(rate_hz), temper=temper, max_lag_s=6.0)
-    return StreamDecoder(labels, config=config, procedure=procedure)
+    return StreamDecoder(labels, config=config, procedure=procedure, confusion=confusion)
 
 
 def decoder_config(rate_hz: float) -> DecoderConfig:

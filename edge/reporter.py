@@ -6,15 +6,18 @@ import hashlib
 from datetime import datetime, timedelta
 
 from edge.messages import (
+    AlarmTrust,
     CycleEnded,
     CycleStarted,
     DeviationSeen,
     Payload,
     SegmentSeen,
+    StepTrust,
     TaskInfo,
 )
 from industryasm.vocabulary import Task
 from models import deviations
+from models.calibration import Calibration
 from models.deviations import Finding
 
 
@@ -81,4 +84,17 @@ def task_info(task: Task) -> TaskInfo:
         name=task.name,
         revision=task.revision,
         steps=tuple((step.id, step.text) for step in task.steps),
+    )
+
+
+def alarm_trust(calibration: Calibration) -> AlarmTrust:
+    """Return what the hub must know of a model's calibration: what its alarms are worth."""
+    return AlarmTrust(
+        miss_rate=calibration.miss_rate,
+        steps=tuple(
+            StepTrust(
+                step=one.step, right=one.precision, low=one.precision_low, high=one.precision_high
+            )
+            for one in calibration.steps
+        ),
     )

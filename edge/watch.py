@@ -22,16 +22,17 @@ from edge.kept_state import Keeping, KeptState, read_kept
 from edge.messages import StationStarted, utc_now
 from edge.outbox import Outbox, kept_state
 from edge.pipeline import Pipeline
-from edge.reporter import Reporter, task_info
+from edge.reporter import Reporter, alarm_trust, task_info
 from edge.sender import Sender
 from edge.shared_encoders import SharedEncoders
 from edge.station import Station
 from industryasm.fault import UserFault
 from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import Task, load_task
-from models.calibration import read_calibration
+from models.calibration import Calibration, read_calibration
 from models.card import shipped_model
 from models.deviations import MonitorConfig, MonitorError
+from models.judge_state import JudgeStateError
 from models.runtime import load_model
 
 logger = logging.getLogger(__name__)
@@ -90,17 +91,19 @@ class _Watch:
         self._deployment, self._config = deployment, deployment.station(station_id)
         self._encoders, self._stop, self._fast = encoders, stop, fast
         self._task = load_task(self._config.task)
+        self._calibration: Calibration | None = None
         self._pipeline()  # a model that cannot be used is said before anything is watched
 
     def _pipeline(self) -> Pipeline:
         folder = self._config.model or shipped_model(self._task.id)
         model = load_model(folder, self._task)
         encoder = self._encoders.of(model.card, self._config)
-        calibration = read_calibration(folder, model.card)
+        self._calibration = read_calibration(folder, model.card)
         config = self._config
         monitor = MonitorConfig.of(
             self._task.procedure(), idle_end_s=config.idle_end_s, handover_s=config.handover_s
         )
+        calibration = self._calibration
         return Pipeline(self._task, model, encoder, monitor=monitor, calibration=calibration)
 
     def _run(self) -> None:
@@ -135,7 +138,7 @@ class _Watch:
             sender = Sender(outbox, deployment.hub.endpoint)
             try:
                 Station(
-                    _introduction(deployment, config, self._task),
+                    _introduction(deployment, config, self._task, self._calibration),
                     lambda on_state: self._open_camera(pipeline, on_state),
                     pipeline,
                     Reporter(self._task, boot=boot, num_segments=num_segments),
@@ -169,17 +172,17 @@ class _Watch:
             return afresh
         try:
             if kept.age_s(utc_now()) <= GO_ON_WITHIN_S:
-                pipeline.resume(kept.monitor, kept.judged_until_s)
+                pipeline.resume(kept.monitor, kept.judged_until_s, kept.alarms)
                 return Keeping(kept.boot, vocabulary, kept)
             self._end_cycle_of(kept)
-        except MonitorError as error:
+        except (MonitorError, JudgeStateError) as error:
             logger.warning("%s: %s; starting afresh", self._config.id, error)
         return afresh
 
     def _end_cycle_of(self, kept: KeptState) -> None:
         """End the kept cycle as of then: its station was away for too long to go on with it."""
         pipeline = self._pipeline()
-        pipeline.resume(kept.monitor, kept.judged_until_s)
+        pipeline.resume(kept.monitor, kept.judged_until_s, kept.alarms)
         reporter = Reporter(self._task, boot=kept.boot, num_segments=kept.num_segments)
         ended = [reporter.message(f, kept.origin) for f in pipeline.close(interrupted=True)]
         state = Keeping(kept.boot, kept.vocabulary_hash).state(pipeline, reporter, kept.origin)
@@ -217,7 +220,9 @@ def _new_boot() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _introduction(deployment: Deployment, config: StationConfig, task: Task) -> StationStarted:
+def _introduction(
+    deployment: Deployment, config: StationConfig, task: Task, calibration: Calibration | None
+) -> StationStarted:
     return StationStarted(
         site=deployment.site,
         line=deployment.line(config.line).name,
@@ -225,6 +230,7 @@ def _introduction(deployment: Deployment, config: StationConfig, task: Task) -> 
         camera=_camera_name(config.camera.source),
         task=task_info(task),
         model=str(config.model.name if config.model else f"{task.id} (shipped)"),
+        alarm_trust=alarm_trust(calibration) if calibration else None,
     )
 
 

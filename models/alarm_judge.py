@@ -10,8 +10,21 @@ the decoder made of it, no rules of the procedure. An accusation's score is from
     too_long, too_short, incomplete    how well the step was seen
 
 and its probability is what accusations of such a score came to on recordings whose truth is known
-(`models.calibration`). What is told of work before the judge began, as after a restart, or longer
-ago than it remembers, has no probability and passes.
+(`models.calibration`). What is told of work before the judge began, or longer ago than it
+remembers, has no probability and passes.
+
+Where the scale has a `Confusion`, a missed step's score is multiplied by its recall: who often does
+not see a step is no good witness that it was not done. And an accusation that hangs on telling two
+steps apart that look alike is `unsure`, however probable. Either the frames in question leave it
+open (`LOOK_ALIKE`), and the evidence for one step is at least half of the other's (`CLOSE`) over
+
+    missed X               a time that Y was done in this cycle
+    repeated, out_of_order X    one of both times, or that time
+
+or one is the trace of the other, where whole times of X are said to be Y (`TAKEN_FOR`):
+
+    missed X               Y was done twice in this cycle, or for half as long again as usual
+    repeated, out_of_order Y    X was not done in this cycle so far
 """
 
 from __future__ import annotations
@@ -19,6 +32,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -29,6 +43,7 @@ from industryasm.segment import Segment
 from industryasm.vocabulary import UNEXPECTED
 from models.calibration import AlarmScale
 from models.findings import CycleEnded, CycleStarted, Deviation, Finding
+from models.judge_state import CycleState, JudgeState, SegmentState, read_judge_state
 from models.soft_time import MEMORY_S, SoftTime
 
 Floats = NDArray[np.floating[Any]]
@@ -36,6 +51,7 @@ Span = tuple[float, float]
 
 _MAX_CYCLES = 4  # whose spans are remembered: a finding is of the running cycle or the one before
 _SUFFIX = "-unsure"
+_TOO_LONG = 1.5  # of the usual time: two steps that run into one another take twice as long
 
 
 class AlarmJudge:
@@ -51,6 +67,13 @@ class AlarmJudge:
         self._cycles: dict[int, Span] = {}
         self._suspected: set[str] = set()
         self._since_s: float | None = None
+        self._alike: dict[str, tuple[str, ...]] = {}
+        self._taken_for: dict[str, tuple[str, ...]] = {}
+        self._recall: dict[str, float] = {}
+        if (confusion := scale.confusion) is not None:
+            self._alike = confusion.look_alikes()
+            self._taken_for = confusion.taken_for()
+            self._recall = dict(zip(labels, confusion.recall().tolist(), strict=True))
 
     def see(self, probabilities: Floats, times_s: Floats) -> None:
         """Take the probabilities (T, K) of frames at ascending times (T,)."""
@@ -81,6 +104,36 @@ class AlarmJudge:
                 judged.append(finding)
         return judged
 
+    def state(self) -> str:
+        """Return the state as JSON, from which `resume` goes on."""
+        is_full = len(self._cycles) == _MAX_CYCLES  # nothing is said of older ones any more
+        since_s = min(start_s for start_s, _ in self._cycles.values()) if is_full else 0.0
+        return JudgeState(
+            since_s=self._since_s,
+            cycles=tuple(
+                CycleState(number=number, start_s=start_s, end_s=end_s if isfinite(end_s) else None)
+                for number, (start_s, end_s) in self._cycles.items()
+            ),
+            segments=tuple(SegmentState(**vars(s)) for s in self._segments if s.end_s > since_s),
+            suspected=tuple(sorted(self._suspected)),
+            soft=self._soft.state(since_s),
+        ).model_dump_json()
+
+    def resume(self, state: str) -> None:
+        """Go on from `state` in place of what was seen; the stream's time must go on too.
+
+        Raises `JudgeStateError` where it does not fit; then nothing is changed.
+        """
+        kept = read_judge_state(state)
+        self._soft.resume(kept.soft)
+        self._since_s = kept.since_s
+        self._cycles = {
+            cycle.number: (cycle.start_s, inf if cycle.end_s is None else cycle.end_s)
+            for cycle in kept.cycles
+        }
+        self._segments = deque(segment.segment() for segment in kept.segments)
+        self._suspected = set(kept.suspected)
+
     def _note_cycle(self, finding: Finding) -> None:
         if isinstance(finding, CycleStarted):
             self._cycles[finding.cycle] = finding.start_s, float("inf")
@@ -100,9 +153,14 @@ class AlarmJudge:
             return [deviation]
         probability = self._scale.probability(score)
         judged = replace(deviation, probability=probability)
-        if deviation.state == "suspected" or probability >= self._scale.threshold:
+        if deviation.state == "suspected":
             return [judged]
-        return _doubted(judged, now_s, was_said=was_said)
+        if alike := self._look_alike(deviation) or self._taken_for_another(deviation):
+            why = f"{_words(deviation.step)} and {_words(alike)} look alike here"
+            return _doubted(judged, now_s, why, was_said=was_said)
+        if probability >= self._scale.threshold:
+            return [judged]
+        return _doubted(judged, now_s, f"only {int(100 * probability)} % sure", was_said=was_said)
 
     def _score(self, deviation: Deviation, now_s: float) -> float | None:
         """Score an accusation, 0 to 1; None where it is of what the judge does not know."""
@@ -125,12 +183,69 @@ class AlarmJudge:
         if not self._soft.knows(start_s):
             return None
         seen_s = self._soft.of(deviation.step, start_s, min(end_s, now_s))
-        return 1.0 - min(1.0, seen_s / self._procedure.step(deviation.step).expected_s)
+        absence = 1.0 - min(1.0, seen_s / self._procedure.step(deviation.step).expected_s)
+        return absence * self._recall.get(deviation.step, 1.0)
 
     def _both_times(self, deviation: Deviation) -> float | None:
-        cycle_start_s, _ = self._cycles.get(deviation.cycle, (float("inf"), 0.0))
-        done = self._times_done(deviation.step, cycle_start_s, deviation.end_s)
-        return min(self._fullness(time) for time in done[-2:]) if len(done) > 1 else None
+        done = self._last_times(deviation)
+        return min(self._fullness(time) for time in done) if len(done) > 1 else None
+
+    def _last_times(self, deviation: Deviation) -> list[Segment]:
+        """Return the last two times that the step was done in the cycle."""
+        cycle_start_s, _ = self._cycle(deviation.cycle)
+        return self._times_done(deviation.step, cycle_start_s, deviation.end_s)[-2:]
+
+    def _look_alike(self, deviation: Deviation) -> str | None:
+        """Return the step that an accusation hangs on telling from the accused one; None if none.
+
+        Only steps are meant: unexpected work and background are told apart by other rules.
+        """
+        confusion, step = self._scale.confusion, deviation.step
+        if confusion is None:
+            return None
+        others = [other for other in self._alike.get(step, ()) if other in self._procedure]
+        for other in others:
+            for time in self._hinges(deviation, other):
+                said = self._soft.of_all(time.start_s, time.end_s)
+                if confusion.are_close(step, other, said):
+                    return other
+        return None
+
+    def _taken_for_another(self, deviation: Deviation) -> str | None:
+        """Return the step that the accused one may have been taken for, or that for it."""
+        accused, cycle = deviation.step, self._cycle(deviation.cycle)
+        if deviation.kind == "missed" and self._once(accused):
+            others = (o for o in self._taken_for.get(accused, ()) if self._once(o))
+            return next((o for o in others if self._is_done_too_much(o, cycle)), None)
+        if deviation.kind in ("repeated", "out_of_order") and self._once(accused):
+            others = (o for o, taken_for in self._taken_for.items() if accused in taken_for)
+            left = (o for o in others if self._once(o) and not self._times_done(o, *cycle))
+            return next(left, None)
+        return None
+
+    def _is_done_too_much(self, step: str, cycle: Span) -> bool:
+        times = self._times_done(step, *cycle)
+        usual_s = self._procedure.step(step).expected_s
+        return len(times) > 1 or any(time.duration_s >= _TOO_LONG * usual_s for time in times)
+
+    def _once(self, label: str) -> bool:
+        """Tell whether `label` is a step that is done once in a unit."""
+        return label in self._procedure and not self._procedure.step(label).repeatable
+
+    def _cycle(self, cycle: int) -> Span:
+        """Return when a cycle lasted; one that is not known lasted for no time."""
+        return self._cycles.get(cycle, (inf, 0.0))
+
+    def _hinges(self, deviation: Deviation, other: str) -> list[Segment]:
+        """Return the times that an accusation hangs on, were the step taken for `other`."""
+        match deviation.kind:
+            case "missed":
+                return self._times_done(other, *self._cycle(deviation.cycle))
+            case "repeated":
+                return self._last_times(deviation)
+            case "out_of_order":
+                return self._times_done(deviation.step, deviation.start_s, deviation.end_s)[-1:]
+        return []
 
     def _mean_confidence(self, label: str, deviation: Deviation) -> float | None:
         start_s, end_s = deviation.start_s, deviation.end_s
@@ -166,13 +281,16 @@ def doubted_kind(deviation: Deviation) -> str | None:
     return deviation.id.split("-")[1] if is_doubted else None
 
 
-def _doubted(accusation: Deviation, now_s: float, *, was_said: bool) -> list[Finding]:
-    sure = f"only {int(100 * (accusation.probability or 0.0))} % sure"
+def _doubted(accusation: Deviation, now_s: float, why: str, *, was_said: bool) -> list[Finding]:
     unsure = replace(
         accusation,
         id=accusation.id + _SUFFIX,
         kind="unsure",
         detected_s=now_s,
-        detail=f"{accusation.detail}; {sure}",
+        detail=f"{accusation.detail}; {why}",
     )
-    return [replace(accusation, state="withdrawn", detail=sure), unsure] if was_said else [unsure]
+    return [replace(accusation, state="withdrawn", detail=why), unsure] if was_said else [unsure]
+
+
+def _words(step: str) -> str:
+    return step.replace("-", " ")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from industryasm.vocabulary import Identifier
 from models.card import ModelCard, ModelError, Sha256
+from models.confusion import Confusion
 
 FILE = "calibration.json"
 MAX_BYTES = 1 << 20
@@ -45,6 +46,8 @@ class AlarmScale(_Frozen):
     intercept: Finite
     slope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     threshold: Share
+    confusion: Confusion | None = None
+    """What the recogniser misses and mixes up; None where nobody counted it."""
 
     def probability(self, score: float) -> float:
         """Return the probability of an accusation with this score, 0 to 1."""
@@ -100,6 +103,9 @@ class Calibration(AlarmScale):
     temporal_sha256: Sha256
     data: Annotated[tuple[str, ...], Field(min_length=1)]
     split: Literal["train", "validation", "test"]
+    """Of `data`."""
+    normal_data: tuple[str, ...] = ()
+    """Data sets that are normal work and nothing else; all of their splits."""
     budget: Positive
     shift_hours: Positive
     miss_rate: Annotated[float, Field(gt=0, lt=1)]
@@ -108,6 +114,8 @@ class Calibration(AlarmScale):
     num_units: Count
     num_normal_units: Count
     normal_hours: Positive
+    normal_data_hours: Hours = 0.0
+    """Those of `normal_data`; the others are of normal units in `data`."""
     num_deviations: Count
     num_real: Count
     """Accusations that are known deviations."""
@@ -122,6 +130,9 @@ class Calibration(AlarmScale):
     """Known deviations below the threshold, which become `unsure`."""
     false_alarms_per_shift: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """At most so many are to be expected: one more than are left, in these hours."""
+    most_false_alarms_per_shift: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """The rate is not above this with 95 % certainty, by those left in recordings that are judged
+    by what the others taught; None where it was not reckoned."""
     is_shown: bool
     """Whether that is within the budget."""
     needed_hours: Hours
@@ -138,6 +149,8 @@ class Calibration(AlarmScale):
             raise ValueError("the false alarms left must be among those before, and those of all")
         if not self.num_real_doubted <= self.num_real <= self.num_deviations:
             raise ValueError("the real accusations doubted must be among the real, these known")
+        if self.normal_data_hours > self.normal_hours + 1e-9:
+            raise ValueError("the hours of normal_data must be among those of normal units")
         if self.num_normal_units > self.num_units:
             raise ValueError("the normal units must be among all")
         return self
@@ -174,6 +187,12 @@ def read_calibration(folder: Path, card: ModelCard) -> Calibration | None:
         raise ModelError(
             f"{path}: is of another model (task {calibration.task!r}, temporal_sha256 "
             f"{calibration.temporal_sha256[:12]}...): {again}"
+        )
+    confusion = calibration.confusion
+    if confusion is not None and confusion.labels != card.labels:
+        raise ModelError(
+            f"{path}: confusion.labels: {list(confusion.labels)} are not the model's "
+            f"{list(card.labels)}: {again}"
         )
     return calibration
 

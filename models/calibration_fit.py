@@ -247,6 +247,32 @@ def jeffreys(num_hits: int, num_trials: int) -> Interval:
     return Interval((num_hits + 0.5) / (num_trials + 1), float(low), float(high))
 
 
+def most_expected(count: int, *, certainty: float = 0.95) -> float:
+    """Return what a Poisson count's expectation is not above with `certainty`, `count` seen.
+
+    It is the m of which `count` or fewer come with a chance of 1 - certainty: the exact upper limit
+    of Garwood, "Fiducial Limits for the Poisson Distribution", Biometrika 28 (1936).
+
+    >>> round(most_expected(0), 3), round(most_expected(2), 3)
+    (2.996, 6.296)
+    """
+    low, high = float(count), count + 10.0 * math.sqrt(count + 1.0)
+    while high - low > 1e-12 * high:
+        middle = 0.5 * (low + high)
+        if _poisson_share(count, middle) > 1.0 - certainty:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _poisson_share(count: int, expected: float) -> float:
+    """Return how often a Poisson count of this expectation, above 0, is `count` or fewer."""
+    return math.fsum(
+        math.exp(i * math.log(expected) - expected - math.lgamma(i + 1)) for i in range(count + 1)
+    )
+
+
 def expected_precision(recall: float, miss_rate: float) -> float:
     """Return how often a step that was not recognised was missed: pi / (pi + (1 - pi)(1 - r)).
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
+from models.confusion import Confusion
 from models.procedure_path import ProcedurePath
 from models.segment_joiner import SegmentJoiner
 from models.viterbi import OnlineViterbi
@@ -81,19 +82,30 @@ class StreamDecoder:
         *,
         config: DecoderConfig | None = None,
         procedure: Procedure | None = None,
+        confusion: Confusion | None = None,
     ) -> None:
         """Decode probabilities of `labels` (K), in this order; they must differ.
 
-        With a `procedure`, background must be among them.
+        With a `procedure`, background must be among them. With a `confusion`, which must be of the
+        same labels, the evidence is weighed by what the recogniser mixes up, and a step that it
+        often does not see costs less to pass over.
         """
         if not labels or len(set(labels)) != len(labels):
             raise DecoderError(f"labels {list(labels)} must be one or more and differ")
+        if confusion is not None and confusion.labels != tuple(labels):
+            raise DecoderError(
+                f"the confusion is of labels {list(confusion.labels)}, not {list(labels)}: "
+                f"calibrate the model again"
+            )
         self.labels = tuple(labels)
         self.config = config or DecoderConfig()
+        self._confusion = confusion
         self._last_time_s: float | None = None
         self._path: OnlineViterbi | ProcedurePath = self._plain_path()
         if procedure is not None:
-            self._path = ProcedurePath(labels, procedure, period_s=self.config.period_s)
+            recall = None if confusion is None else confusion.recall()
+            period_s = self.config.period_s
+            self._path = ProcedurePath(labels, procedure, period_s=period_s, recall=recall)
         self._begin_chain()
 
     def push(self, probabilities: Floats, times_s: Floats) -> list[Segment]:
@@ -105,7 +117,7 @@ class StreamDecoder:
         """
         rows = self._check_rows(np.asarray(probabilities, np.float64))
         times = self._check_times(np.asarray(times_s, np.float64), len(rows))
-        evidence = self.config.temper * np.log(np.maximum(rows, _FLOOR))  # (T, K)
+        evidence = self.config.temper * np.log(np.maximum(self._likelihoods(rows), _FLOOR))
         segments: list[Segment] = []
         for time_s, row, row_evidence in zip(times.tolist(), rows, evidence, strict=True):
             if self._is_gap(time_s):
@@ -146,11 +158,14 @@ class StreamDecoder:
     def _begin_chain(self) -> None:
         config = self.config
         if isinstance(self._path, ProcedurePath):
-            self._path.restart(self._path.done)  # the unit goes on behind a gap
+            self._path.restart(self._path.done, self._path.passed)  # the unit goes on behind a gap
         else:
             self._path = self._plain_path()
         self._joiner = SegmentJoiner(min_dwell_s=config.min_dwell_s, merge_gap_s=config.merge_gap_s)
         self._frames: deque[tuple[float, Floats]] = deque()  # those not yet decided
+
+    def _likelihoods(self, rows: Floats) -> Floats:
+        return rows if self._confusion is None else self._confusion.likelihoods(rows)
 
     def _plain_path(self) -> OnlineViterbi:
         return OnlineViterbi(len(self.labels), switch_penalty=self.config.switch_penalty)

@@ -10,7 +10,9 @@ that goes on); the sets of steps done are the downsets of the partial order and,
     insert     work that is not in the task                  `insert`
     next unit  a step of a new unit                          `next_unit`, `skip` for each left out
 
-so that weak evidence is read as the order has it, and strong evidence against it still wins.
+A step that the recogniser often does not see, as its recall says, costs -ln(1 - recall) instead of
+`skip` where that is less, and is passed over: believed done though not seen, and paid for once.
+So weak evidence is read as the order has it, and strong evidence against it still wins.
 There may be 2^K sets, so only the best states are followed (a beam), the best path to each of them.
 """
 
@@ -63,9 +65,10 @@ class ProcedureCosts:
 
 
 class _Place(NamedTuple):
-    """Where a path stands: the steps done in its unit as bits, the newest of them, its label."""
+    """Where a path stands: steps seen and passed over in its unit (bits), the newest, its label."""
 
     done: int
+    passed: int
     newest: int
     label: int
 
@@ -83,25 +86,28 @@ class ProcedurePath:
         *,
         period_s: float,
         costs: ProcedureCosts | None = None,
+        recall: Floats | None = None,
         width: int = 16,
         certain: float = 5.0,
     ) -> None:
         """Decode `labels` (K), background among them; `period_s` lies between two frames.
 
+        `recall` (K,) is how often each label is seen at all where it was done; None is always.
         `width` paths are followed; a frame is decided when all that are at most `certain` nats
         behind the best one agree on it.
         """
         self._costs = costs or ProcedureCosts()
-        self._order = _Order(labels, procedure, self._costs)
+        self._order = _Order(labels, procedure, self._costs, recall)
         self._usual = np.maximum(self._order.expected_s / period_s, 1.0)  # (K,) frames
         self._width, self._certain = width, certain
         self._background = list(labels).index(BACKGROUND)
-        self._rows: dict[tuple[int, int], tuple[Floats, NDArray[np.bool_]]] = {}
+        self._rows: dict[tuple[int, int, int], tuple[Floats, NDArray[np.bool_]]] = {}
         self.restart(())
 
-    def restart(self, done: Collection[str]) -> None:
+    def restart(self, done: Collection[str], passed: Collection[str] = ()) -> None:
         """Begin anew in a unit in which `done` was done; undecided frames are forgotten."""
-        self._places = [_Place(self._order.bits(done), -1, self._background)]
+        begun = self._order.bits(done), self._order.bits(passed)
+        self._places = [_Place(*begun, -1, self._background)]
         self._scores = np.zeros(1)  # (B,) of each path, the best one is 0 and the first
         self._lengths = np.ones(1)  # (B,) frames that its label has gone on for
         self._paths = np.empty((0, 1), np.int16)  # (T, B) undecided frames of each
@@ -116,6 +122,11 @@ class ProcedurePath:
     def done(self) -> frozenset[str]:
         """The steps done in its unit on the best path."""
         return self._order.steps(self._places[0].done)
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """The steps believed done in its unit on the best path, though they were not seen."""
+        return self._order.steps(self._places[0].passed)
 
     def push(self, evidence: Floats) -> list[int]:
         """Take one frame's log evidence (K,), finite; return the classes this commits, in order."""
@@ -155,9 +166,11 @@ class ProcedurePath:
     def _step(self, origin: int, label: int) -> _Place:
         place, step = self._places[origin], int(self._order.step_of[label])
         if step < 0:
-            return _Place(place.done, place.newest, label)
-        done = 0 if self._is_next_unit[origin, label] else place.done
-        return _Place(done | 1 << step, step, label)
+            return place._replace(label=label)
+        is_next = self._is_next_unit[origin, label]
+        done, passed = (0, 0) if is_next else (place.done, place.passed)
+        passed |= self._order.passed_over(step, done | passed)
+        return _Place(done | 1 << step, passed & ~(1 << step), step, label)
 
     def _follow(self, kept: dict[_Place, tuple[int, float, float]]) -> None:
         origins, scores, lengths = zip(*kept.values(), strict=True)
@@ -172,7 +185,7 @@ class ProcedurePath:
         """Look up what each path would pay to begin each label (B, K), and in which unit."""
         rows = []
         for place in self._places:
-            key = place.done, place.newest
+            key = place.done, place.passed, place.newest
             if key not in self._rows:
                 if len(self._rows) >= _MAX_KEPT_ROWS:
                     self._rows.clear()
@@ -195,7 +208,13 @@ class ProcedurePath:
 class _Order:
     """A procedure as bits, and what it costs to begin a label where some steps are done."""
 
-    def __init__(self, labels: Sequence[str], procedure: Procedure, costs: ProcedureCosts) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        procedure: Procedure,
+        costs: ProcedureCosts,
+        recall: Floats | None,
+    ) -> None:
         self._procedure, self._costs = procedure, costs
         self._names = [step.id for step in procedure.steps]
         required = procedure.required()
@@ -208,6 +227,10 @@ class _Order:
         )  # (K,) number of the label's step, -1 for none
         expected_s = {step.id: step.expected_s for step in procedure.steps}
         self.expected_s = np.array([expected_s.get(label, 0.0) for label in labels])  # (K,)
+        unseen = {} if recall is None else _prices_unseen(labels, recall)
+        self._unseen = [unseen.get(name, math.inf) for name in self._names]
+        cheap = [name for name in self._names if unseen.get(name, math.inf) < costs.skip]
+        self._passable = self.bits(cheap)
 
     def bits(self, steps: Collection[str]) -> int:
         return sum(1 << number for number, name in enumerate(self._names) if name in steps)
@@ -215,34 +238,53 @@ class _Order:
     def steps(self, bits: int) -> frozenset[str]:
         return frozenset(name for number, name in enumerate(self._names) if bits >> number & 1)
 
-    def costs_after(self, done: int, newest: int) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return what each label costs (K,) after `done`, and whether it begins the next unit."""
+    def passed_over(self, step: int, believed: int) -> int:
+        """Return the steps that `step` needs and that are believed done once it is seen."""
+        return self._before[step] & ~believed & self._passable
+
+    def costs_after(self, done: int, passed: int, newest: int) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return what each label costs (K,) here, and whether it begins the next unit."""
         costs = np.zeros(len(self.step_of))
         is_next = np.zeros(len(costs), np.bool_)
         for label, step in enumerate(self.step_of.tolist()):
             if step >= 0:
-                here, there = self._here(step, done, newest), self._there(step, done)
+                here = self._here(step, done, passed, newest)
+                there = self._there(step, done, passed)
                 costs[label], is_next[label] = min(here, there), there < here
             elif label != self._background:
                 costs[label] = self._costs.insert
         return costs, is_next
 
-    def _here(self, step: int, done: int, newest: int) -> float:
+    def _here(self, step: int, done: int, passed: int, newest: int) -> float:
         """Return the price of a step in the unit that goes on."""
         costs = self._costs
         overtaken = bool(self._after[step] & done)
         if not done >> step & 1:
-            missing = (self._before[step] & ~done).bit_count()
-            return costs.skip * missing + costs.late * overtaken
+            missing = self._before[step] & ~(done | passed)
+            return self._skipped(missing) + costs.late * overtaken
         if step == newest or self._procedure.steps[step].repeatable:
             return 0.0
         return costs.repeat + costs.undo * overtaken
 
-    def _there(self, step: int, done: int) -> float:
+    def _there(self, step: int, done: int, passed: int) -> float:
         """Return the price of a step as one of the next unit."""
         if not done:
             return math.inf
         costs = self._costs
-        left_out = costs.skip * (self._required & ~done).bit_count()
-        missing = costs.skip * self._before[step].bit_count()
+        left_out = self._skipped(self._required & ~(done | passed))
+        missing = self._skipped(self._before[step])
         return costs.next_unit + min(left_out, costs.abandon) + missing
+
+    def _skipped(self, steps: int) -> float:
+        """Return the price of `steps` that were not seen though they come before what was."""
+        unseen = steps & self._passable
+        price = self._costs.skip * (steps & ~unseen).bit_count()
+        return price + sum(cost for n, cost in enumerate(self._unseen) if unseen >> n & 1)
+
+
+def _prices_unseen(labels: Sequence[str], recall: Floats) -> dict[str, float]:
+    """Return by label what it costs that it was done and not seen, in nats."""
+    return {
+        label: -math.log(max(1 - share, 1e-9))
+        for label, share in zip(labels, recall.tolist(), strict=True)
+    }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +16,22 @@ from edge.answers import questions
 from edge.answers import training as answer_training
 from edge.answers.ask import Asked
 from edge.answers.model import CARD, SCALE, WEIGHTS, AnswerModelError, load_answer_model, read_card
+from edge.features import Features
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet
 from linewatch import app
-from models.language.instructions import LANGUAGE_TASKS
+from models.language.instructions import LANGUAGE_TASKS, Question
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.video_language_model import VideoLanguageModel
-from tests.test_comparison_tables import WIDTH, tiny_system, write_toys
+from models.training.checkpoint import read_header
+from tests.test_comparison_tables import (
+    ROOT,
+    WIDTH,
+    files_of,
+    spoil,
+    tiny_system,
+    write_toys,
+)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -188,6 +200,89 @@ def test_files_that_are_not_the_card_s_are_refused(model: Path, tmp_path: Path) 
     (model / CARD).unlink()
     with pytest.raises(AnswerModelError, match="cannot be read"):
         load_answer_model(model, cache=tmp_path)
+
+
+def test_steps_that_the_model_was_not_made_for_are_refused(toys: Path, model: Path) -> None:
+    answering = load_answer_model(model, cache=toys)
+    known = DataSet(toys).task("toy-car")
+    features = Features(np.zeros((4, WIDTH), np.float32), np.arange(4.0))
+    question = Question("segmentation", steps=("x",))
+    for changes, said in (
+        ({"id": "toy-plane"}, "knows the steps of toy-car, toy-train, not of 'toy-plane'"),
+        ({"steps": known.steps[:2]}, "was trained on other steps of task 'toy-car'"),
+    ):
+        other = known.model_copy(update=changes)
+        with pytest.raises(AnswerModelError, match=said):
+            answering.ask(question, features, task=other, duration_s=2.0)
+        captions = Question("dense_captioning")
+        answering.ask(captions, features, task=other, duration_s=2.0)  # of no vocabulary
+
+
+def test_a_card_from_before_it_told_its_tasks_is_read(toys: Path, model: Path) -> None:
+    card = json.loads((model / CARD).read_text())
+    assert sorted(card.pop("vocabularies")) == ["toy-car", "toy-train"]
+    (model / CARD).write_text(json.dumps(card))
+    assert run("ask", model, RECORDING, "steps", "--data", toys)
+
+
+def test_a_finished_model_is_not_overwritten_by_other_data_of_its_name(
+    toys: Path, model: Path, tmp_path: Path
+) -> None:
+    other = write_toys(tmp_path / "other")
+    spoil(other, lambda features: features + 1e-3)
+    before = files_of(model)
+    for arguments, said in (
+        (["--data", str(other)], "about.data_sha256 was "),
+        (["--data", str(toys), "--no-written-times"], "about.model.language.time_marks was 4, is"),
+    ):
+        few = ["--out", str(model), "--steps", "2", "--answer-steps", "2"]
+        result = CliRunner().invoke(app, ["train-answers", *arguments, *few])
+        assert isinstance(result.exception, UserFault)
+        assert said in str(result.exception)
+    assert files_of(model) == before
+    result = CliRunner().invoke(app, ["train-answers", "--data", str(toys), "--out", __file__])
+    assert isinstance(result.exception, UserFault)
+    assert "give another folder" in str(result.exception)
+
+
+def test_what_questions_leave_out_is_told(toys: Path, tmp_path: Path) -> None:
+    path = toys / "recordings" / "toy-car-validation-30.json"
+    whole = path.read_text()
+    annotation = json.loads(whole)
+    last = annotation["segments"][-1]
+    splinter = last | {"start_s": last["end_s"], "end_s": last["end_s"] + 0.01}
+    path.write_text(json.dumps(annotation | {"segments": [*annotation["segments"], splinter]}))
+    few = ["--steps", 1, "--answer-steps", 1]
+    try:
+        told = run("train-answers", "--data", toys, "--out", tmp_path / "model", *few)
+    finally:
+        path.write_text(whole)
+    assert (
+        "questions about the split validation: 1 x segment without length in tenths: left out "
+        "(toy-car-validation-30: 14.000 - 14.010 s)"
+    ) in told
+
+
+def test_processes_that_torchrun_starts_train_one_model(toys: Path, tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    out = tmp_path / "model"
+    few = ["--steps", "2", "--answer-steps", "1"]
+    done = subprocess.run(
+        [*launcher, "-m", "tests.tiny_answers", "--data", str(toys), "--out", str(out), *few],
+        cwd=ROOT,
+        env=os.environ
+        | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+        | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "datasets")])},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert done.stdout.count("toys: 4 recordings, toy-car, toy-train") == 1
+    header = json.loads(read_header(out / WEIGHTS).run)
+    assert (header["processes"], header["config"]["precision"]) == (2, "float32")
+    assert load_answer_model(out, cache=tmp_path).card == read_card(out)
 
 
 def test_features_of_another_width_are_refused(toys: Path, model: Path, tmp_path: Path) -> None:

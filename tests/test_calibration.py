@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from edge import watch
 from edge.calibration_cli import calibration_words
 from edge.calibration_diagram import reliability_svg
 from edge.evaluation.watched import is_normal
+from edge.messages import StationStarted
 from edge.pipeline import load_pipeline
 from industryasm.recording import Recording
 from industryasm.vocabulary import load_task
@@ -38,12 +41,14 @@ from models.calibration_fit import (
     fit_scale,
     hold_out,
     jeffreys,
+    most_expected,
     reliability,
     scale_of,
     separation,
 )
 from models.card import SHIPPED, ModelError, read_card
 from models.deviations import Deviation
+from tests.test_watching import deployment
 
 TASK = "gear-reducer"
 
@@ -113,6 +118,29 @@ def test_jeffreys_interval_is_that_of_the_beta_distribution(
     found = jeffreys(hits, trials)
     assert found.mean == (hits + 0.5) / (trials + 1)
     assert (found.low, found.high) == (pytest.approx(low, abs=2e-6), pytest.approx(high, abs=2e-6))
+
+
+@pytest.mark.parametrize(
+    ("count", "limit"),
+    [
+        # chi2.ppf(0.95, 2 * (count + 1)) / 2 by scipy 1.17.1
+        (0, 2.995732273553991),
+        (1, 4.743864518390591),
+        (5, 10.513034908741842),
+        (40, 52.069369115136936),
+        (2000, 2075.142591043989),
+    ],
+)
+def test_the_limit_of_a_poisson_count_is_the_exact_one(count: int, limit: float) -> None:
+    assert most_expected(count) == pytest.approx(limit, rel=1e-9)
+
+
+def test_the_limit_holds_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(3)
+    for expected in (0.5, 3.0, 20.0):
+        limits = {int(k): most_expected(int(k)) for k in range(80)}
+        held = [limits[int(k)] >= expected for k in rng.poisson(expected, 4000)]
+        assert np.mean(held) >= 0.94
 
 
 def test_the_fit_finds_the_scale_that_made_the_accusations() -> None:
@@ -278,6 +306,26 @@ def test_what_is_written_is_read_and_taken_by_a_station(folder: Path) -> None:
     load_pipeline(load_task(TASK), folder)
 
 
+def test_a_station_introduces_itself_with_what_its_alarms_are_worth(
+    folder: Path, tmp_path: Path
+) -> None:
+    def introduction() -> StationStarted:
+        stations = deployment(tmp_path, "rtsp://127.0.0.1:9/none", more=f", model: {folder}")
+        encoders = watch.SharedEncoders(num_clients=1)
+        station = watch._Watch(stations, "s0", encoders, threading.Event(), fast=False)
+        parts = (stations, stations.station("s0"), load_task(TASK), station._calibration)
+        return watch._introduction(*parts)
+
+    assert introduction().alarm_trust is None
+    calibration(folder).write(folder)
+    trust = introduction().alarm_trust
+    assert trust is not None
+    assert trust.miss_rate == 0.005
+    assert [vars(step) for step in trust.steps] == [
+        {"step": "press-bearing", "right": 0.146, "low": 0.034, "high": 0.994}
+    ]
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -292,6 +340,7 @@ def test_what_is_written_is_read_and_taken_by_a_station(folder: Path) -> None:
         (lambda text: text.replace('"version": 1', '"version": 1, "mood": "good"'), "mood"),
         (lambda text: text.replace('"num_false_after": 0', '"num_false_after": 9'), "among"),
         (lambda text: text.replace('"normal_hours": 0.7', '"normal_hours": 0'), "normal_hours"),
+        (lambda text: text.replace('a_hours": 0.0', 'a_hours": 9.0'), "among those of normal"),
         (lambda text: text.replace(TASK, "relay-module"), "another model"),
         (lambda text: text + " " * (1 << 20), "larger than"),
     ],
@@ -332,6 +381,19 @@ def test_the_words_say_what_the_data_cannot_show(folder: Path) -> None:
     assert "become unsure: 1 of 2" in words
     shown = found.model_copy(update={"is_shown": True, "normal_hours": 9.0})
     assert "within the budget: 1 false alarm in 8 h" in calibration_words(shown, folder)
+
+
+def test_the_words_tell_the_limit_of_the_rate_where_it_was_reckoned(folder: Path) -> None:
+    found = calibration(folder)
+    assert "certainty" not in calibration_words(found, folder), "a calibration of before"
+    found = found.model_copy(
+        update={"normal_data": ("calm",), "normal_data_hours": 0.5, "num_false_held_out": 1}
+        | {"most_false_alarms_per_shift": most_expected(1) / 0.7 * 8}
+    )
+    words = calibration_words(found, folder)
+    assert "0.70 h, 0.20 h of them units without a known deviation in --data, 0.50 h" in words
+    assert "11.4 to be expected at most, and with 95 % certainty not above 54.2" in words
+    assert "exact Poisson limit of 1 in 0.70 h" in words
 
 
 def test_the_diagram_is_well_formed_and_shows_every_bin(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """The systems TemporalVLM is compared with: what each shows, and what it cannot know."""
 
+import json
 from itertools import pairwise
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def video(
         ("temporalvlm", 6, 96),  # 2 windows of 48 frames, 8 queries each
         ("timechat", 1, 99),  # 9 windows of 32 frames, 11 queries each
         ("longvlm", 12, 97),  # the mean, and 8 of the 24 frames of each segment
-        ("videochat-embed", 1, 96),  # 24 parts of 12 frames, 4 queries each
+        ("videochat-embed", 1, 96),  # 48 parts of 6 frames, 2 queries each
     ],
 )
 def test_at_the_small_scale_all_read_288_frames_and_show_alike_many_tokens(
@@ -317,6 +318,18 @@ def test_a_system_without_a_language_model_says_so(name: SystemName) -> None:
     net = system(name, speaks=False)
     with pytest.raises(ValueError, match=f"'{name}' was built without a language model"):
         net.answer(video(net, 4), ["when?"])
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_configuration_is_json_that_tells_systems_apart(name: SystemName) -> None:
+    def told(**changes: Any) -> str:
+        return json.dumps(system(name, **changes).configuration())
+
+    plain = told()
+    assert plain == told(), "the same in every process, whatever the order of a set's items"
+    assert plain != told(frames=48)
+    assert plain != told(trained=frozenset({"projection"}))
+    assert json.loads(plain)["trained"] == sorted(json.loads(plain)["trained"])
 
 
 def test_systems_that_cannot_be_built_are_refused() -> None:

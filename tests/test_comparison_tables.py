@@ -600,7 +600,7 @@ def test_every_row_of_the_language_table_is_trained_asked_and_told(
 ) -> None:
     monkeypatch.setattr("edge.answers.questions.QUERIES", 1)
     splits = labelled_splits(DataSet(toys))
-    found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits)}
+    found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits, Repairs())}
     assert list(found) == ["the truth", "blind prior", "linear probe, mean of ±1 s, its segments"]
     for row in ROWS:
         found[row] = [run_language_job(job_of(toys, tmp_path, row))]
@@ -621,6 +621,39 @@ def test_every_row_of_the_language_table_is_trained_asked_and_told(
     assert truth[-1] == 0
     blind = [float(cell) for cell in cells["blind prior"]]
     assert blind[9] < truth[9]  # accuracy
+
+
+def test_what_is_left_out_of_questions_and_answers_is_told_by_the_command(
+    toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = toys / "recordings" / "toy-car-test-50.json"
+    annotation = json.loads(path.read_text())
+    first = annotation["segments"][0] | {"start_s": 0.0, "end_s": 1.0}
+    last = annotation["segments"][-1]
+    splinter = last | {"start_s": last["end_s"], "end_s": last["end_s"] + 0.01}
+    annotation["segments"] = [first, *annotation["segments"], splinter]
+    path.write_text(json.dumps(annotation))
+    monkeypatch.setattr("edge.evaluation.language_table.side_by_side", lambda *_, **__: [])
+    command = arguments(toys, tmp_path / "work")
+    command[command.index("frames")] = "language"
+    printed = CliRunner().invoke(app, command, catch_exceptions=False).output
+    place = "24.000 - 24.010 s"
+    assert f"1 x segment without length in tenths: left out (toy-car-test-50: {place})" in printed
+    assert (
+        "1 x step done more than once: grounding not asked (toy-car-test-50: fit-axle now)"
+        in printed
+    )
+    assert " x the truth: segment without length in tenths: left out (" in printed
+
+
+def test_a_row_that_no_cpu_trained_tells_its_device_and_has_a_folder_of_its_own(
+    tmp_path: Path,
+) -> None:
+    for job in (FrameJob(tmp_path, GRU_ROW, 0, 2, tmp_path), job_of(tmp_path, tmp_path)):
+        other = replace(job, device="cuda")
+        assert (job.title, other.title) == (job.row, f"{job.row}, on cuda")
+        assert job.folder != other.folder
+        assert other.folder.parent.name == f"{job.folder.parent.name}--on-cuda"
 
 
 def test_no_recording_is_asked_more_than_time_allows(toys: Path) -> None:

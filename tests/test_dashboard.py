@@ -15,7 +15,7 @@ from dashboard.panels import station_html
 from dashboard.progress import foreign_work, step_progress
 from dashboard.store import Store
 from dashboard.words import KINDS, ago, clock
-from edge.messages import utc_now
+from edge.messages import AlarmTrust, StepTrust, utc_now
 from industryasm.deviation import FoundKind
 
 APP = Path(__file__).parent.parent / "dashboard" / "app.py"
@@ -191,6 +191,27 @@ def test_how_likely_a_deviation_is_stands_beside_its_state(store, script):
     assert "<td>Confirmed, 87 %</td>" in html
     assert "<td>Confirmed</td>" in html  # nobody judged it
     assert "Undone and done again" in html
+
+
+def test_what_a_missed_step_alarm_is_worth_is_shown_step_by_step(store, script):
+    station = script()
+    say(store, station, station.started())
+    assert "What an alarm is worth" not in shown("views/station.py", station=station.station)
+    steps = (
+        StepTrust(step="place-base", right=0.146, low=0.034, high=0.994),
+        StepTrust(step="gone", right=0.5, low=0.2, high=0.8),  # calibrated with another revision
+    )
+    trust = AlarmTrust(miss_rate=0.005, steps=steps)
+    say(store, station, station.started().model_copy(update={"alarm_trust": trust}))
+    assert detail(store).status.alarm_trust == trust
+    html = shown("views/station.py", station=station.station)
+    assert "Where one step in 200 is missed" in html
+    assert "<b>Place the base plate in the fixture</b>" in html
+    assert "15 %</td>" in html
+    assert "3 % to over 99 %</td>" in html
+    assert "<b>gone</b>" in html
+    say(store, station, station.started())
+    assert detail(store).status.alarm_trust is None, "its model is not calibrated any more"
 
 
 def test_foreign_work_is_listed_beside_the_steps(store, script):

@@ -18,7 +18,7 @@ from industryasm.inspection.step_style import PAPER, contrast, style_of_position
 from industryasm.inspection.thumbnails import thumbnails
 from industryasm.inspection.timeline import draw_timeline
 from industryasm.inspection.validation import validate_data_set
-from industryasm.recording import DataSet, RecordingError
+from industryasm.recording import DataSet, Recording, RecordingError
 from tests.clip import number_of, write_clip
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -502,3 +502,20 @@ def test_a_real_set_that_was_imported_has_no_errors(tmp_path: Path) -> None:
     assert found.num_recordings == found.num_features == 79
     assert found.errors == ()
     assert describe(DataSet(tmp_path)).clips == 79
+
+
+def test_a_step_with_a_wrong_part_is_shown_to_a_recogniser_as_unexpected_work() -> None:
+    wrong = {"kind": "wrong_part", "step": "turn", "cycle": 1, "start_s": 2, "end_s": 3}
+    kept = {**wrong, "kind": "incomplete", "step": "place", "start_s": 0, "end_s": 2}
+    recording = Recording.model_validate(
+        annotation(
+            segments=[
+                {"start_s": 0, "end_s": 2, "label": "place"},
+                {"start_s": 2, "end_s": 3, "label": "turn"},
+                {"start_s": 4, "end_s": 5, "label": "turn"},
+            ],
+            deviations=[kept, wrong],
+        )
+    )
+    assert [span.label for span in recording.visible_work()] == ["place", "unexpected", "turn"]
+    assert [span.label for span in recording.spans()] == ["place", "turn", "turn"]

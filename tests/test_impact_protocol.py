@@ -18,6 +18,7 @@ from edge.protocols.impact_recogniser import (
 )
 from edge.protocols.impact_trackers import (
     TRACKERS,
+    decoder_steps,
     filtered,
     monitor_steps,
     trust_all,
@@ -193,6 +194,14 @@ def test_a_recogniser_errs_as_often_as_it_says() -> None:
     assert same == truth
 
 
+def test_the_shares_of_a_recogniser_are_its_confusion() -> None:
+    confusion = replace(POOR, num_steps=100_000).as_confusion(["0", "1", "2"])
+    shares = confusion.shares()
+    assert np.allclose(shares[1], [0.3, 0.6, 0.05, 0.05], atol=1e-3)
+    assert np.allclose(shares[0], [0.9, 0.1 / 3, 0.1 / 3, 0.1 / 3], atol=1e-3)
+    assert np.allclose(confusion.recall()[1:], 0.6, atol=1e-3)
+
+
 def test_no_observation_is_before_the_beginning() -> None:
     early = replace(SURE, delays_s=np.array([-5.0]))
     rng = np.random.default_rng(0)
@@ -201,23 +210,24 @@ def test_no_observation_is_before_the_beginning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("observed", "everything", "in_order", "monitor", "believed"),
+    ("observed", "everything", "in_order", "monitor", "decoder", "believed"),
     [
-        ("", "", "", "", ""),
-        ("012345", "012345", "012345", "012345", "012345"),
-        ("02345", "02345", "0", "02345", "012345"),  # what was not seen was done all the same
-        ("05", "05", "0", "05", "01"),  # four unseen ones at once are not; rather 1 was called 5
-        ("0011", "0011", "01", "01", "01"),
-        ("09", "09", "0", "0", "0"),  # not a step of the procedure
+        ("", "", "", "", "", ""),
+        ("012345", "012345", "012345", "012345", "012345", "012345"),
+        ("02345", "02345", "0", "02345", "012345", "012345"),  # not seen and done all the same
+        ("05", "05", "0", "05", "0", "01"),  # four unseen ones at once are not
+        ("0011", "0011", "01", "01", "01", "01"),
+        ("09", "09", "0", "0", "0", "0"),  # not a step of the procedure
     ],
 )
 def test_what_is_believed_of_what_was_observed(
-    observed: str, everything: str, in_order: str, monitor: str, believed: str
+    observed: str, everything: str, in_order: str, monitor: str, decoder: str, believed: str
 ) -> None:
     seen = entries(observed)
     assert steps_of(trust_all(CHAIN, POOR, seen)) == everything
     assert steps_of(trust_in_order(CHAIN, POOR, seen)) == in_order
     assert steps_of(monitor_steps(CHAIN, POOR, seen)) == monitor
+    assert steps_of(decoder_steps(CHAIN, POOR, seen)) == decoder
     assert steps_of(filtered(CHAIN, POOR, seen)) == believed
     assert trust_none(CHAIN, POOR, seen) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from dataclasses import replace
@@ -23,6 +24,7 @@ from edge.sender import Sender
 from edge.station import Station
 from industryasm.stations.rendering import named_looks, render_recording
 from industryasm.vocabulary import load_task
+from models.deviations import Deviation
 from tests.conftest import Script
 from tests.test_watching import deployment, events
 
@@ -84,7 +86,7 @@ def run(folder: Path, source: Camera, stop: threading.Event | None = None) -> Pi
     kept = read_kept(kept_state(file), vocabulary_hash=HASH)
     pipeline = load_pipeline(TASK, None)
     if kept:
-        pipeline.resume(kept.monitor, kept.judged_until_s)
+        pipeline.resume(kept.monitor, kept.judged_until_s, kept.alarms)
     keeping = Keeping(kept.boot if kept else "b1", HASH, kept)
     outbox = Outbox(file, station="a", boot=keeping.boot)
     sender = Sender(outbox, f"ipc://{folder / 'no-hub'}")
@@ -182,6 +184,10 @@ def test_a_damaged_state_is_left(text: str) -> None:
 def kept_in_mid_cycle(unit: list[Frame], folder: Path) -> KeptState:
     with pytest.raises(PowerCutError):
         run(folder, Camera(unit[: len(unit) // 2]))
+    return kept_in(folder)
+
+
+def kept_in(folder: Path) -> KeptState:
     kept = read_kept(kept_state(folder / "a.outbox"), vocabulary_hash=HASH)
     assert kept is not None
     return kept
@@ -192,18 +198,86 @@ def test_a_state_of_another_vocabulary_is_left(tmp_path: Path, unit: list[Frame]
     assert read_kept(kept.model_dump_json(), vocabulary_hash="0" * 64) is None
 
 
-def test_a_cycle_kept_too_long_ago_is_ended_as_of_then(
-    tmp_path: Path, unit: list[Frame], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept = kept_in_mid_cycle(unit, tmp_path)
-    (tmp_path / "a.outbox").rename(tmp_path / "s0.outbox")
-    station = watch._Watch(
-        deployment(tmp_path, "rtsp://127.0.0.1:9/none"),
+def station_of(folder: Path) -> watch._Watch:
+    return watch._Watch(
+        deployment(folder, "rtsp://127.0.0.1:9/none"),
         "s0",
         watch.SharedEncoders(num_clients=1),
         threading.Event(),
         fast=False,
     )
+
+
+def test_what_was_seen_before_the_station_was_ended_is_known_again(
+    tmp_path: Path, unit: list[Frame]
+) -> None:
+    """The first step is left out; that is suspected before the power cut, confirmed after it."""
+    unit = [frame for frame in unit if frame.time_s >= 4.2]  # the first step ends at 3.8 s
+    place = len(unit) // 2
+    with pytest.raises(PowerCutError):
+        run(tmp_path, Camera(later(unit[:place])))
+    end = threading.Event()
+    run(tmp_path, Camera(later(unit[place:]), end), end)
+    pipeline, kept = load_pipeline(TASK, None), kept_in(tmp_path)
+    pipeline.resume(kept.monitor, kept.judged_until_s, kept.alarms)
+    ended = [f for f in pipeline.close() if isinstance(f, Deviation)]
+    missed = {(d.type, d.step): d for d in payloads(tmp_path, DeviationSeen)}
+    assert missed["missed", "place-housing"].probability is not None
+    of_the_end = {f.step: f for f in ended if f.kind == "missed"}
+    assert of_the_end["place-housing"].probability is not None
+
+
+def test_a_state_of_the_version_before_is_gone_on_with(
+    tmp_path: Path, unit: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = json.loads(kept_in_mid_cycle(unit, tmp_path).model_dump_json())
+    assert plain.pop("alarms")
+    kept = keep_instead(tmp_path, json.dumps(plain))
+    seen_until = kept.origin + timedelta(seconds=kept.judged_until_s)
+    monkeypatch.setattr(watch, "utc_now", lambda: seen_until + timedelta(minutes=5))
+    pipeline = load_pipeline(TASK, None)
+    keeping = station_of(tmp_path)._keeping(pipeline)
+    assert keeping is not None
+    assert (keeping.kept, pipeline.cycle) == (kept, 1)
+
+
+def test_a_damaged_state_of_the_judge_is_told_and_left_with_all_the_rest(
+    tmp_path: Path,
+    unit: list[Frame],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plain = json.loads(kept_in_mid_cycle(unit, tmp_path).model_dump_json())
+    alarms = json.loads(plain["alarms"])
+    alarms["soft"]["newest"] = -5
+    kept = keep_instead(tmp_path, json.dumps(plain | {"alarms": json.dumps(alarms)}))
+    seen_until = kept.origin + timedelta(seconds=kept.judged_until_s)
+    monkeypatch.setattr(watch, "utc_now", lambda: seen_until + timedelta(minutes=5))
+    pipeline = load_pipeline(TASK, None)
+    keeping = station_of(tmp_path)._keeping(pipeline)
+    assert keeping is not None
+    assert (keeping.kept, pipeline.cycle) == (None, None)
+    assert "soft.newest" in caplog.text
+    assert "starting afresh" in caplog.text
+
+
+def keep_instead(folder: Path, state: str) -> KeptState:
+    """Put `state` in the place of what the station kept."""
+    (folder / "a.outbox").rename(folder / "s0.outbox")
+    outbox = Outbox(folder / "s0.outbox", station="s0", boot="b1")
+    outbox.extend([], state=state)
+    outbox.close()
+    kept = read_kept(state, vocabulary_hash=HASH)
+    assert kept is not None
+    return kept
+
+
+def test_a_cycle_kept_too_long_ago_is_ended_as_of_then(
+    tmp_path: Path, unit: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = kept_in_mid_cycle(unit, tmp_path)
+    (tmp_path / "a.outbox").rename(tmp_path / "s0.outbox")
+    station = station_of(tmp_path)
     seen_until = kept.origin + timedelta(seconds=kept.judged_until_s)
     monkeypatch.setattr(watch, "utc_now", lambda: seen_until + timedelta(minutes=5))
     keeping = station._keeping(load_pipeline(TASK, None))

@@ -52,35 +52,46 @@ def decode(rows: np.ndarray, *, done: tuple[str, ...] = ()) -> list[str]:
     return [segment.label for segment in segments]
 
 
-def price(path: tuple[int, ...], costs: ProcedureCosts) -> float:
+def price(
+    path: tuple[int, ...], costs: ProcedureCosts, recall: dict[str, float] | None = None
+) -> float:
     """What a whole path pays without haste, told another way than the decoder does it.
 
     A step may belong to the unit or begin the next one, whichever is less: all ways are tried.
     """
+    unseen = {step: -np.log(1 - share) for step, share in (recall or {}).items()}
+    cheap = {step for step, cost in unseen.items() if cost < costs.skip}
     before = {"place": set(), "press": {"place"}, "screw": {"place", "press"}}
     after = {"place": {"press", "screw"}, "press": {"screw"}, "screw": set()}
 
-    def rest(place: int, label: int, done: frozenset[str], newest: str) -> float:
+    def skipped(steps: set[str] | frozenset[str]) -> float:
+        return sum(unseen[step] if step in cheap else costs.skip for step in steps)
+
+    def rest(
+        place: int, label: int, done: frozenset[str], newest: str, passed: frozenset[str]
+    ) -> float:
         if place == len(path):
             return 0.0
         if path[place] == label:
-            return rest(place + 1, label, done, newest)
+            return rest(place + 1, label, done, newest, passed)
         name = LABELS[path[place]]
         if name in (BACKGROUND, UNEXPECTED):
             paid = costs.switch + (costs.insert if name == UNEXPECTED else 0)
-            return paid + rest(place + 1, path[place], done, newest)
+            return paid + rest(place + 1, path[place], done, newest, passed)
         overtaken = bool(after[name] & done)
         if name not in done:
-            here = costs.skip * len(before[name] - done) + costs.late * overtaken
+            here = skipped(before[name] - done - passed) + costs.late * overtaken
         else:
             here = 0.0 if name == newest else costs.repeat + costs.undo * overtaken
-        there = costs.next_unit + costs.skip * len(before[name])
-        there += min(costs.skip * len(before.keys() - done), costs.abandon)
+        there = costs.next_unit + skipped(before[name])
+        there += min(skipped(before.keys() - done - passed), costs.abandon)
+        paid = costs.switch + here
         if done and there < here:
-            return costs.switch + there + rest(place + 1, path[place], frozenset({name}), name)
-        return costs.switch + here + rest(place + 1, path[place], done | {name}, name)
+            paid, done, passed = costs.switch + there, frozenset(), frozenset()
+        passed = (passed | before[name] & cheap - done) - {name}
+        return paid + rest(place + 1, path[place], done | {name}, name, passed)
 
-    return rest(0, 0, frozenset(), "")
+    return rest(0, 0, frozenset(), "", frozenset())
 
 
 @settings(deadline=None, max_examples=40)
@@ -100,6 +111,63 @@ def test_it_finds_the_best_of_all_paths(seed: int) -> None:
 
     best = max(itertools.product(range(len(LABELS)), repeat=5), key=score)
     assert score(found) == pytest.approx(score(best))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1))
+def test_it_finds_the_best_of_all_paths_where_steps_are_often_not_seen(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    rows = random.normal(0, 2.5, (5, len(LABELS)))
+    names = ("switch", "skip", "late", "repeat", "undo", "insert", "next_unit", "abandon")
+    prices = dict(zip(names, random.uniform(0, 3, len(names)).tolist(), strict=True))
+    costs = ProcedureCosts(**prices, haste=0.0)
+    recall = random.uniform(0.05, 0.99, len(LABELS))
+    path = ProcedurePath(
+        LABELS, CHAIN, period_s=PERIOD_S, costs=costs, recall=recall, width=ALL, certain=np.inf
+    )
+    decided = [index for row in rows for index in path.push(row)]
+    found = (*decided, *path.best_path().tolist())
+
+    def score(labels: tuple[int, ...]) -> float:
+        paid = price(labels, costs, dict(zip(LABELS, recall.tolist(), strict=True)))
+        return float(rows[np.arange(5), list(labels)].sum()) - paid
+
+    best = max(itertools.product(range(len(LABELS)), repeat=5), key=score)
+    assert score(found) == pytest.approx(score(best))
+
+
+def test_a_recogniser_that_sees_every_step_is_as_one_nobody_measured() -> None:
+    rows = np.random.default_rng(2).normal(0, 2.0, (200, len(LABELS)))
+    sure, plain = (
+        ProcedurePath(LABELS, CHAIN, period_s=PERIOD_S, recall=recall)
+        for recall in (np.ones(len(LABELS)), None)
+    )
+    for row in rows:
+        assert sure.push(row) == plain.push(row)
+        assert sure._scores.tolist() == plain._scores.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "done", "passed"),
+    [
+        ("rrrrrrrr", {"press"}, {"place"}),
+        ("rrrrrrrr....ssssssss", {"press", "screw"}, {"place"}),
+        ("ssssssss", {"screw"}, {"place"}),  # press is always seen: not done then
+        ("rrrrrrrr....pppppppp", {"press", "place"}, set()),  # it was late
+    ],
+)
+def test_a_step_often_not_seen_is_believed_done_once_what_needs_it_is(
+    text: str, done: set[str], passed: set[str]
+) -> None:
+    recall = np.array([1.0, 1.0, 0.5, 1.0, 1.0])
+    path = ProcedurePath(LABELS, CHAIN, period_s=PERIOD_S, recall=recall)
+    for row in np.log(evidence_of(text, 0.97)):
+        path.push(row)
+    assert path.done == done
+    assert path.passed == passed
+    path.restart(path.done, path.passed)
+    assert path.done == done
+    assert path.passed == passed
 
 
 def test_decided_frames_are_those_of_the_best_path_that_is_left() -> None:

@@ -120,7 +120,7 @@ def test_a_model_of_published_features_is_judged_without_an_image_encoder(
     scores = evaluate_segmentation(str(trained), toy_cars.folder, "test").scores
     majority = scores["majority class"].accuracy
     assert scores["network, best label of each frame"].accuracy > majority
-    score = evaluate_deviations(str(trained), toy_cars.folder, "test")
+    score = evaluate_deviations(str(trained), [toy_cars.folder], "test")
     assert score.matched == score.missed == ()
 
 

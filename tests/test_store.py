@@ -61,14 +61,15 @@ def test_rows_of_the_first_version_are_read_after_the_upgrade(database_url, scri
     engine = create_engine(database_url)
     with engine.begin() as connection:
         command.downgrade(migration_config(connection), "0001")
-        assert "probability" not in {
-            column["name"] for column in inspect(connection).get_columns("deviation")
-        }
+        for table, column in (("deviation", "probability"), ("station", "alarm_trust")):
+            columns = inspect(connection).get_columns(table)
+            assert column not in {found["name"] for found in columns}
     engine.dispose()
     with Store.open(database_url) as store:
         likely = station.deviation(1, "rework", "insert-gear", 20, probability=0.75)
         store.record(station.event(likely))
         found = {d.kind: d.probability for d in detail(store).deviations}
+        assert detail(store).status.alarm_trust is None
     assert found == {"missed": None, "rework": 0.75}
 
 

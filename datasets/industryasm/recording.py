@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -30,7 +31,14 @@ from pydantic import (
 from industryasm.deviation import KnownDeviation, KnownKind
 from industryasm.fault import UserFault
 from industryasm.segment import Segment
-from industryasm.vocabulary import Identifier, Task, load_task, read_task, write_task
+from industryasm.vocabulary import (
+    UNEXPECTED,
+    Identifier,
+    Task,
+    load_task,
+    read_task,
+    write_task,
+)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SplitName = Literal["train", "validation", "test"]
@@ -133,6 +141,17 @@ class Recording(_Frozen):
         """Return the segments as values of `industryasm.segment`."""
         return [Segment(s.start_s, s.end_s, s.label) for s in self.segments]
 
+    def visible_work(self) -> list[Segment]:
+        """Return `spans()` as a recogniser should see them: a step with a wrong part is none.
+
+        It is unexpected work instead, from which `wrong_part` follows (`industryasm.deviation`).
+        """
+        wrong = [deviation for deviation in self.deviations if deviation.kind == "wrong_part"]
+        return [
+            replace(span, label=UNEXPECTED) if any(_is_of(span, d) for d in wrong) else span
+            for span in self.spans()
+        ]
+
     def known_deviations(self) -> list[KnownDeviation]:
         """Return the deviations as values of `industryasm.deviation`."""
         return [
@@ -144,6 +163,12 @@ class Recording(_Frozen):
         path = folder / "recordings" / f"{self.id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _is_of(span: Segment, deviation: AnnotatedDeviation) -> bool:
+    """Tell whether `deviation` is of the work in `span`: of its step, and at its middle."""
+    middle_s = (span.start_s + span.end_s) / 2
+    return span.label == deviation.step and deviation.start_s <= middle_s < deviation.end_s
 
 
 def _check_order(segments: Sequence[AnnotatedSegment]) -> None:

@@ -60,19 +60,31 @@ def train_answers(
     answer_steps: Annotated[int, typer.Option(min=1, help="Steps with the language model.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
 ) -> None:
-    """Train a video language model on recordings, to be asked with `linewatch ask`."""
+    """Train a video language model on recordings, to be asked with `linewatch ask`.
+
+    On a GPU where there is one, in bfloat16; in several processes where torchrun starts them.
+    """
     from edge.answers import training as answer_training
     from edge.answers.model import write_card
     from edge.answers.training import AnswerTraining
     from edge.labelled_videos import labelled_splits
     from industryasm.recording import DataSet
+    from industryasm.repairs import Repairs
+    from models.training import distributed
 
     splits = labelled_splits(DataSet(data))
     marks = answer_training.TIME_MARKS if written_times else None
     training = AnswerTraining(system.value, marks, (steps, answer_steps), seed)
-    out.mkdir(parents=True, exist_ok=True)
-    answer_training.train_answers(training, splits, out, cache=smollm2_cache())
+    repairs = Repairs()
+    with distributed.start() as device:
+        answer_training.train_answers(
+            training, splits, out, cache=smollm2_cache(), device=device, repairs=repairs
+        )
+        if not distributed.writes():
+            return
     card = write_card(out, training, splits)
+    for line in repairs.lines():
+        typer.echo(f"questions about the split validation: {line}")
     typer.echo(f"{out}: {training.name}, trained on {card.trained_on}")
 
 

@@ -61,6 +61,8 @@ class AnswerCard(BaseModel):
     encoder: Identifier | None
     rate_hz: Annotated[float, Field(gt=0, le=1000)]
     feature_dim: Annotated[int, Field(gt=0, le=65536)]
+    vocabularies: dict[Identifier, Sha256] | None = None
+    """The tasks it was trained on; None on cards that were written before 2026-11-23."""
     weights_sha256: Sha256
     scale_sha256: Sha256
     trained_on: str
@@ -79,8 +81,12 @@ def write_card(folder: Path, training: AnswerTraining, splits: LabelledSplits) -
     """Make the folder of a finished training a model that can be asked."""
     from safetensors.numpy import save_file
 
+    from models.training.checkpoint import put_in_place
+
     scale = {"mean": splits.scale.mean, "spread": splits.scale.spread}
-    save_file({name: values.astype(np.float32) for name, values in scale.items()}, folder / SCALE)
+    part = folder / f"{SCALE}.part"
+    save_file({name: values.astype(np.float32) for name, values in scale.items()}, part)
+    put_in_place(part, folder / SCALE)
     card = AnswerCard(
         system=training.system,
         time_marks=training.time_marks,
@@ -89,12 +95,15 @@ def write_card(folder: Path, training: AnswerTraining, splits: LabelledSplits) -
         encoder=splits.encoder,
         rate_hz=splits.rate_hz,
         feature_dim=len(splits.scale.mean),
+        vocabularies={name: task.vocabulary_hash() for name, task in splits.tasks.items()},
         weights_sha256=file_sha256(folder / WEIGHTS),
         scale_sha256=file_sha256(folder / SCALE),
         trained_on=f"{splits.name}: {len(splits.videos['train'])} recordings, "
         f"{', '.join(sorted(splits.tasks))}",
     )
-    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    part = folder / f"{CARD}.part"
+    part.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    put_in_place(part, folder / CARD)
     return card
 
 
@@ -112,7 +121,7 @@ class AnswerModel:
         """Put a question to a video with features (N, D); the same question, the same reply.
 
         `task` names the steps of a segmentation. Raises `AnswerModelError` for features of other
-        width and a segmentation without a task.
+        width, and for a segmentation without a task or by steps that it was not trained on.
         """
         from models.temporalvlm.video import segment_video
 
@@ -121,14 +130,32 @@ class AnswerModel:
                 f"features of {features.features.shape[1]} numbers; the model was trained on "
                 f"{self.card.feature_dim}: ask about a recording with such features"
             )
-        if question.task == "segmentation" and task is None:
-            raise AnswerModelError("a segmentation needs the task whose steps are looked for")
+        if question.task == "segmentation":
+            self._check_vocabulary(task)
         instruction = write_instruction(question)
         scaled = self._scale.apply(features.features)
         video, _ = segment_video(scaled, features.times_s, self._model.segmentation)
         longest = LONGEST_ANSWER[question.task]
         (answer,) = self._model.answer(video, [instruction], max_new_tokens=longest)
         return Reply(instruction, answer, _read(question, answer, task, duration_s))
+
+    def _check_vocabulary(self, task: Task | None) -> None:
+        if task is None:
+            raise AnswerModelError("a segmentation needs the task whose steps are looked for")
+        known = self.card.vocabularies
+        if known is None:
+            return
+        if task.id not in known:
+            raise AnswerModelError(
+                f"the model knows the steps of {', '.join(sorted(known))}, not of {task.id!r}; ask "
+                "about such a recording, or train a model on that task with "
+                "`linewatch train-answers`"
+            )
+        if known[task.id] != task.vocabulary_hash():
+            raise AnswerModelError(
+                f"the model was trained on other steps of task {task.id!r} than it has now; train "
+                "it again with `linewatch train-answers`"
+            )
 
 
 def load_answer_model(folder: Path, *, cache: Path) -> AnswerModel:

@@ -17,6 +17,8 @@ from models.language.examples import Example
 from models.temporalvlm.config import SMALL, SMOLLM2_135M, SystemName
 
 if TYPE_CHECKING:
+    import torch
+
     from models.temporalvlm.video_language_model import VideoLanguageModel
 
 ALIGNMENT, ANSWERS = "alignment", "answers"
@@ -64,29 +66,44 @@ def new_model(training: AnswerTraining, *, feature_dim: int, cache: Path) -> Vid
 
 
 def train_answers(
-    training: AnswerTraining, splits: LabelledSplits, folder: Path, *, cache: Path
+    training: AnswerTraining,
+    splits: LabelledSplits,
+    folder: Path,
+    *,
+    cache: Path,
+    device: torch.device,
+    repairs: Repairs,
 ) -> VideoLanguageModel:
     """Train in `folder`, or read what is trained there; the model has its best weights.
 
-    Raises `TrainingError` for the folder of another training.
+    What the questions about the validation split leave out is counted in `repairs`; splinters that
+    a crop leaves of segments are not, since they are no fault of the data. Raises `TrainingError`
+    for the folder of another training.
     """
     from models.temporalvlm.alignment import AlignmentDraws, AlignmentLoss
     from models.temporalvlm.language_training import LanguageDraws, mean_loss
     from models.temporalvlm.parts import freeze
     from models.temporalvlm.video_crops import VideoCrops
-    from models.training.loop import LoopConfig, run_loop
+    from models.training.loop import LoopConfig, precision_on, run_loop
 
     feature_dim = splits.videos["train"][0].features.shape[1]
-    model = new_model(training, feature_dim=feature_dim, cache=cache)
+    model = new_model(training, feature_dim=feature_dim, cache=cache).to(device)
     assert model.language is not None
     texts = {task: model.language.embed_texts(splits.phrases(task)) for task in splits.tasks}
     crops = VideoCrops(splits.videos["train"], seed=training.seed)
-    about = {"system": training.name, "data": splits.name, "recordings": len(crops.videos)}
+    about = {
+        "system": training.name,
+        "data": splits.name,
+        "recordings": len(crops.videos),
+        "data_sha256": splits.sha256,
+        "model": model.configuration(),
+    }
     first, second = (
         LoopConfig(
             steps=steps,
             learning_rate=LEARNING_RATE,
             check_every=max(1, steps // CHECKS),
+            precision=precision_on(device),
             seed=training.seed,
         )
         for steps in training.steps
@@ -94,7 +111,7 @@ def train_answers(
     trained = model.trained
     freeze(model, trained - {"lora"})
     run_loop(
-        AlignmentLoss(model, texts),
+        AlignmentLoss(model, texts).to(device),
         AlignmentDraws(crops, model).loss,
         first,
         folder / ALIGNMENT,
@@ -102,7 +119,7 @@ def train_answers(
     )
     freeze(model, trained)
     known = {video.name: video for video in splits.videos["validation"]}
-    judged = sorted(questions(splits, "validation", Repairs()), key=_mixed)[:VALIDATION_EXAMPLES]
+    judged = sorted(questions(splits, "validation", repairs), key=_mixed)[:VALIDATION_EXAMPLES]
     run_loop(
         model,
         LanguageDraws(crops, splits.recordings, splits.tasks, model).loss,

@@ -52,6 +52,13 @@ class Protocol(StrEnum):
     rendered = "rendered"
 
 
+class DecoderName(StrEnum):
+    """What makes segments of a network's probabilities, as a choice on the command line."""
+
+    order = "order"
+    plain = "plain"
+
+
 @evaluate.callback()
 def comparison(
     context: typer.Context,
@@ -86,6 +93,7 @@ def comparison(
         raise UserFault("--table needs --data DIR (may be repeated) and --work DIR")
     from edge.evaluation.frame_table import frame_table, frame_table_rows
     from edge.evaluation.language_table import language_table, language_table_rows
+    from industryasm.repairs import Repairs
 
     parts = part or list(TablePart)
     for folder in (given.resolve() for given in data):  # `.` has no name
@@ -94,12 +102,13 @@ def comparison(
             head = f"{folder.name}: frame-wise, {seeds} seeds, {steps} steps\n"
             typer.echo("\n".join([head, *frame_table_rows(frames), ""]))
         if TablePart.language in parts:
-            both = (steps, answer_steps)
+            both, repairs = (steps, answer_steps), Repairs()
             answers = language_table(
-                folder, work=work, seeds=seeds, steps=both, processes=processes
+                folder, work=work, seeds=seeds, steps=both, processes=processes, repairs=repairs
             )
             head = f"{folder.name}: answers, {seeds} seeds, {steps} and {answer_steps} steps\n"
-            typer.echo("\n".join([head, *language_table_rows(answers), ""]))
+            left_out = [f"Left out: {line}" for line in repairs.lines()]
+            typer.echo("\n".join([head, *language_table_rows(answers), "", *left_out]))
 
 
 @evaluate.command()
@@ -124,7 +133,9 @@ def deviations(
     model: Annotated[
         str | None, typer.Argument(help="Model folder, or a task for its shipped model.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Data set.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Data set; for rendered, may be repeated.")
+    ] = None,
     protocol: Annotated[
         Protocol, typer.Option(help="Whose steps, and what counts as found; MODEL for rendered.")
     ] = Protocol.rendered,
@@ -132,20 +143,31 @@ def deviations(
     work: Annotated[
         Path | None, typer.Option(help="Folder for the networks' evidence, of captaincook4d.")
     ] = None,
+    decoder: Annotated[
+        DecoderName, typer.Option(help="A station's, or a plain one that knows no order.")
+    ] = DecoderName.order,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Count the known deviations that are found, those that are not, and those invented."""
+    """Count the known deviations that are found, those that are not, and those invented.
+
+    Several data sets are counted as one.
+    """
     if work is not None and protocol is not Protocol.captaincook4d:
         raise UserFault(f"--protocol {protocol} takes no --work: leave {str(work)!r} out")
     if protocol is not Protocol.rendered:
-        typer.echo(protocol_report(protocol, model, data, work=work, as_json=as_json))
+        if decoder is not DecoderName.order:
+            raise UserFault(f"--protocol {protocol} takes no --decoder: leave {decoder!s} out")
+        if len(data or ()) > 1:
+            raise UserFault(f"--protocol {protocol} takes one --data, not {len(data or ())}")
+        folder = data[0] if data else None
+        typer.echo(protocol_report(protocol, model, folder, work=work, as_json=as_json))
         return
-    if model is None or data is None:
+    if model is None or not data:
         raise UserFault("--protocol rendered needs MODEL and --data DIR")
     from edge.evaluation.deviation_table import plain, table
     from edge.evaluation.streamed import evaluate_deviations
 
-    evaluation = evaluate_deviations(model, data, split.value)
+    evaluation = evaluate_deviations(model, data, split.value, decoder=decoder.value)
     typer.echo(json.dumps(plain(evaluation), indent=1) if as_json else table(evaluation))
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from industryasm.deviation import KNOWN_KINDS
+from models.calibration_fit import separation
 from models.metrics import DeviationScore
 
 SHIFT_HOURS = 8.0
+_DECODERS = {"order": "by the order of the steps", "plain": "without their order"}
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,28 @@ class DeviationEvaluation(DeviationScore):
     `hours` are those of the recordings, `normal_hours` of the units without a known deviation.
     """
 
+    decoder: Literal["order", "plain"]
+    num_recordings: int
     doubted: DeviationScore
     hours: float
     normal_hours: float
     num_false_normal: int
     """Invented alarms in units without a known deviation."""
     baselines: Mapping[str, DeviationScore]
+
+    @property
+    def separation(self) -> float | None:
+        """How often a real accusation, alarm or `unsure`, is held more probable than a false one.
+
+        The area under the curve of their probabilities, or of their scores where the model has no
+        calibration; 0.5 is chance. None where there are not both.
+        """
+        said = self.without_calibration
+        pairs = [(match.found, True) for match in said.matched]
+        pairs += [(found, False) for found in said.invented]
+        # What is not judged passes always, as if it were certain.
+        given = [1.0 if one.probability is None else one.probability for one, _ in pairs]
+        return separation(given, [is_real for _, is_real in pairs])
 
     @property
     def without_calibration(self) -> DeviationScore:
@@ -50,6 +68,9 @@ def plain(evaluation: DeviationEvaluation) -> dict[str, Any]:
     return {
         "precision": evaluation.precision,
         "recall": evaluation.recall,
+        "separation": evaluation.separation,
+        "decoder": evaluation.decoder,
+        "recordings": evaluation.num_recordings,
         "kinds": _rows(evaluation),
         "hours": evaluation.hours,
         "normal_hours": evaluation.normal_hours,
@@ -71,12 +92,13 @@ def plain(evaluation: DeviationEvaluation) -> dict[str, Any]:
 
 def table(evaluation: DeviationEvaluation) -> str:
     """Word the evaluation for a terminal."""
-    lines = [f"{'':15} found  missed  thereof unsure  invented  unsure, untrue  median delay"]
+    head = f"{'':15} found  missed  thereof unsure  invented  unsure, untrue  delay: median     p95"
+    lines = [head]
     for kind, row in _rows(evaluation).items():
-        delay = "-" if row["median_delay_s"] is None else f"{row['median_delay_s']:.1f} s"
+        median, p95 = _seconds(row["median_delay_s"]), _seconds(row["p95_delay_s"])
         lines.append(
             f"{kind:15} {row['found']:5}  {row['missed']:6}  {row['missed_unsure']:14}  "
-            f"{row['invented']:8}  {row['invented_unsure']:14}  {delay:>12}"
+            f"{row['invented']:8}  {row['invented_unsure']:14}  {median:>13}  {p95:>6}"
         )
     lines += ["", f"{'':36} found  missed  invented  precision  recall  false alarms in 8 h"]
     for name, score in _systems(evaluation).items():
@@ -90,10 +112,29 @@ def table(evaluation: DeviationEvaluation) -> str:
     hours, num_false = evaluation.normal_hours, evaluation.num_false_normal
     lines += [
         "",
-        f"{evaluation.hours:.2f} h of recordings. False alarms in units without a known deviation: "
+        _separation_words(evaluation.separation),
+        f"{evaluation.num_recordings} recordings, {evaluation.hours:.2f} h, decoded "
+        f"{_DECODERS[evaluation.decoder]}. False alarms in units without a known deviation: "
         f"{num_false} in {hours:.2f} h ({rate_words})",
     ]
     return "\n".join(lines)
+
+
+def _separation_words(share: float | None) -> str:
+    if share is None:
+        return "True and false accusations cannot be compared: there are not both."
+    return (
+        "A true accusation is held more probable than a false one in "
+        f"{100 * share:.0f} % of pairs (chance: 50 %)."
+    )
+
+
+def _seconds(delay_s: float | None) -> str:
+    return "-" if delay_s is None else f"{delay_s:.1f} s"
+
+
+def _quantile(score: DeviationScore, share: float) -> float | None:
+    return round(float(np.quantile(score.delays_s, share)), 1) if score.matched else None
 
 
 def _systems(evaluation: DeviationEvaluation) -> dict[str, DeviationScore]:
@@ -114,7 +155,8 @@ def _rows(evaluation: DeviationEvaluation) -> dict[str, dict[str, Any]]:
             "missed_unsure": len(unsure.matched),
             "invented": len(part.invented),
             "invented_unsure": len(unsure.invented),
-            "median_delay_s": round(float(np.median(part.delays_s)), 1) if part.matched else None,
+            "median_delay_s": _quantile(part, 0.5),
+            "p95_delay_s": _quantile(part, 0.95),
         }
         for name, part, unsure in [*pairs, ("all", evaluation, doubted)]
     }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from edge.evaluation.frame_judgement import FrameJudgement, judge_frames
 from edge.evaluation.frame_yardsticks import yardsticks
+from edge.evaluation.row_title import row_title
 from edge.evaluation.table_cell import mean_and_spread
 from edge.evaluation.training_processes import side_by_side
 from edge.evaluation.work_folder import claim, write_json
@@ -36,11 +37,17 @@ class FrameJob:
     seed: int
     steps: int
     work: Path
+    device: str = "cpu"
+
+    @property
+    def title(self) -> str:
+        """What the table calls it."""
+        return row_title(self.row, self.device)
 
     @property
     def folder(self) -> Path:
         """Where this training lies."""
-        name = "".join(c if c.isalnum() else "-" for c in self.row.lower())
+        name = "".join(c if c.isalnum() else "-" for c in self.title.lower())
         return self.work / self.data.name / "frames" / name / f"{self.steps}-steps-seed-{self.seed}"
 
 
@@ -52,15 +59,21 @@ def frame_table(
     Raises `WorkFolderError` where trainings on other data of this name lie in `work`.
     """
     from models.temporalvlm.frame_rows import FRAME_ROWS
+    from models.training.distributed import own_device
 
     splits = labelled_splits(DataSet(data), scaled=False)
     claim(work / data.name / "frames", splits)
     found = {name: [judge_frames(evidence, splits)] for name, _, evidence in yardsticks(splits)}
     _prepare_texts(splits, work / data.name / "frames")
     # One seed of all rows comes before the next seed, so that a table can be read early.
-    jobs = [FrameJob(data, row, seed, steps, work) for seed in range(seeds) for row in FRAME_ROWS]
+    device = own_device().type
+    jobs = [
+        FrameJob(data, row, seed, steps, work, device)
+        for seed in range(seeds)
+        for row in FRAME_ROWS
+    ]
     for job, judgement in side_by_side(run_job, jobs, processes=processes):
-        found.setdefault(job.row, []).append(judgement)
+        found.setdefault(job.title, []).append(judgement)
     return found
 
 
@@ -72,17 +85,24 @@ def run_job(job: FrameJob) -> FrameJudgement:
     import torch
 
     from models.temporalvlm.frame_rows import frame_loop, train_row
+    from models.training.loop import precision_on
 
     torch.set_num_threads(1)
+    device = torch.device(job.device)
     splits = labelled_splits(DataSet(job.data), scaled=False)
     evidence = train_row(
         job.row,
         train=splits.videos["train"],
         validation=splits.videos["validation"],
         texts=_texts(job.work / job.data.name / "frames"),
-        loop=frame_loop(job.seed, job.steps),
+        loop=frame_loop(job.seed, job.steps, precision_on(device)),
         folder=job.folder,
-        about={"data": splits.name, "recordings": len(splits.videos["train"])},
+        about={
+            "data": splits.name,
+            "recordings": len(splits.videos["train"]),
+            "data_sha256": splits.sha256,
+        },
+        device=device,
     )
     judgement = judge_frames(evidence, splits)
     write_json(path, judgement.as_dict())

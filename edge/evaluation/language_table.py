@@ -17,6 +17,7 @@ from edge.answers.questions import judge_answers, questions
 from edge.answers.training import TIME_MARKS, AnswerTraining, train_answers
 from edge.evaluation.language_answers import answers_to
 from edge.evaluation.language_yardsticks import language_yardsticks
+from edge.evaluation.row_title import row_title
 from edge.evaluation.table_cell import mean_and_spread
 from edge.evaluation.training_processes import side_by_side
 from edge.evaluation.work_folder import claim, write_json
@@ -41,11 +42,17 @@ class LanguageJob:
     seed: int
     steps: tuple[int, int]
     work: Path
+    device: str = "cpu"
+
+    @property
+    def title(self) -> str:
+        """What the table calls it."""
+        return row_title(self.row, self.device)
 
     @property
     def folder(self) -> Path:
         """Where its trainings and answers lie."""
-        name = "".join(c if c.isalnum() else "-" for c in self.row)
+        name = "".join(c if c.isalnum() else "-" for c in self.title)
         steps = "-".join(map(str, self.steps))
         return self.work / self.data.name / "language" / name / f"{steps}-steps-seed-{self.seed}"
 
@@ -57,18 +64,30 @@ class LanguageJob:
 
 
 def language_table(
-    data: Path, *, work: Path, seeds: int, steps: tuple[int, int], processes: int
+    data: Path,
+    *,
+    work: Path,
+    seeds: int,
+    steps: tuple[int, int],
+    processes: int,
+    repairs: Repairs,
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the scores of each system as JSON, one for each seed; the yardsticks have one.
 
-    Raises `WorkFolderError` where trainings on other data of this name lie in `work`.
+    What questions and yardsticks leave out of the test split is counted in `repairs`. Raises
+    `WorkFolderError` where trainings on other data of this name lie in `work`.
     """
+    from models.training.distributed import own_device
+
     splits = labelled_splits(DataSet(data))
     claim(work / data.name, splits)
-    found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits)}
-    jobs = [LanguageJob(data, row, seed, steps, work) for seed in range(seeds) for row in ROWS]
+    found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits, repairs)}
+    device = own_device().type
+    jobs = [
+        LanguageJob(data, row, seed, steps, work, device) for seed in range(seeds) for row in ROWS
+    ]
     for job, scores in side_by_side(run_language_job, jobs, processes=processes):
-        found.setdefault(job.row, []).append(scores)
+        found.setdefault(job.title, []).append(scores)
     return found
 
 
@@ -82,8 +101,16 @@ def run_language_job(job: LanguageJob) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     splits = labelled_splits(DataSet(job.data))
-    model = train_answers(job.training, splits, job.folder, cache=job.work / "smollm2")
-    asked = questions(splits, "test", Repairs())
+    told = Repairs()  # by `language_table`, which asks the same
+    model = train_answers(
+        job.training,
+        splits,
+        job.folder,
+        cache=job.work / "smollm2",
+        device=torch.device(job.device),
+        repairs=told,
+    )
+    asked = questions(splits, "test", told)
     answers = answers_to(model, asked, splits, job.folder / "answers.jsonl")
     scores = judge_answers(asked, answers, splits).as_dict()
     write_json(path, scores)
@@ -100,11 +127,12 @@ COLUMNS = (
     ("mIoU", "grounding", "mean_overlap"),
     ("mAP", "highlights", "mean_average_precision"),
     ("HIT@1", "highlights", "hit_at_1"),
-    ("accuracy", "segmentation", "accuracy"),
-    ("edit", "segmentation", "edit"),
-    ("F1@10", "segmentation", "f1_10"),
-    ("F1@25", "segmentation", "f1_25"),
-    ("F1@50", "segmentation", "f1_50"),
+    ("accuracy", "segmentation", "ignored.accuracy"),
+    ("edit", "segmentation", "ignored.edit"),
+    ("F1@10", "segmentation", "ignored.f1_10"),
+    ("F1@25", "segmentation", "ignored.f1_25"),
+    ("F1@50", "segmentation", "ignored.f1_50"),
+    ("F1@50, background counted", "segmentation", "counted.f1_50"),
 )
 
 
@@ -123,8 +151,10 @@ def language_table_rows(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
 
 
 def _figure(scores: Mapping[str, Any], task: str, field: str) -> float:
-    of_task = scores[task]["ignored"] if task == "segmentation" else scores[task]
-    return float(of_task[field])
+    value: Any = scores[task]
+    for key in field.split("."):
+        value = value[key]
+    return float(value)
 
 
 def _unread(scores: Mapping[str, Any]) -> float:

@@ -20,27 +20,47 @@ from models.viterbi import best_path
 PROBE = "linear probe, mean of ±1 s"
 
 
-def language_yardsticks(splits: LabelledSplits) -> Iterator[tuple[str, LanguageScores]]:
+def language_yardsticks(
+    splits: LabelledSplits, repairs: Repairs
+) -> Iterator[tuple[str, LanguageScores]]:
     """Yield what the truth, who sees nothing, and a linear probe's segments would get.
 
-    The probe is left out where there is less than one frame a second.
+    The probe is left out where there is less than one frame a second. What the questions leave out
+    is counted in `repairs`, and so is, by its name, what a yardstick leaves out of its answers.
     """
-    asked = questions(splits, "test", Repairs())
+    asked = questions(splits, "test", repairs)
     truth = {name: recording.spans() for name, recording in splits.recordings.items()}
-    yield "the truth", judge_answers(asked, _said(asked, truth, splits), splits)
-    known = [splits.recordings[video.name] for video in splits.videos["train"]]
-    priors = fit_priors(known, splits.tasks)
-    blind = []
-    for example in asked:
-        recording = splits.recordings[example.recording_id]
-        prior = priors[recording.task]
-        text = prior.answer(example.question, Repairs(), duration_s=recording.duration_s)
-        blind.append(Answer(text, is_finished=True))
-    yield "blind prior", judge_answers(asked, blind, splits)
+    yield _judged("the truth", _said(asked, truth, splits), asked, splits, repairs)
+    yield _judged("blind prior", _blind(asked, splits), asked, splits, repairs)
     for name, _, evidence in yardsticks(splits):
         if name == PROBE:
             said = _said(asked, _segments(evidence, splits), splits)
-            yield f"{name}, its segments", judge_answers(asked, said, splits)
+            yield _judged(f"{name}, its segments", said, asked, splits, repairs)
+
+
+def _judged(
+    name: str,
+    said: tuple[list[Answer], Repairs],
+    asked: Sequence[Example],
+    splits: LabelledSplits,
+    repairs: Repairs,
+) -> tuple[str, LanguageScores]:
+    answers, own = said
+    for what, number in own.counts.items():
+        repairs.add(f"{name}: {what}", "; ".join(own.places[what]), number)
+    return name, judge_answers(asked, answers, splits)
+
+
+def _blind(asked: Sequence[Example], splits: LabelledSplits) -> tuple[list[Answer], Repairs]:
+    known = [splits.recordings[video.name] for video in splits.videos["train"]]
+    priors = fit_priors(known, splits.tasks)
+    said, repairs = [], Repairs()
+    for example in asked:
+        recording = splits.recordings[example.recording_id]
+        prior = priors[recording.task]
+        text = prior.answer(example.question, repairs, duration_s=recording.duration_s)
+        said.append(Answer(text, is_finished=True))
+    return said, repairs
 
 
 def _segments(evidence: Evidence, splits: LabelledSplits) -> dict[str, list[Segment]]:
@@ -60,16 +80,16 @@ def _segments(evidence: Evidence, splits: LabelledSplits) -> dict[str, list[Segm
 
 def _said(
     asked: Sequence[Example], segments: Mapping[str, list[Segment]], splits: LabelledSplits
-) -> list[Answer]:
-    said = []
+) -> tuple[list[Answer], Repairs]:
+    said, repairs = [], Repairs()
     for example in asked:
         recording = splits.recordings[example.recording_id]
         text = segment_answer(
             example.question,
             segments[recording.id],
             splits.tasks[recording.task],
-            Repairs(),
+            repairs,
             duration_s=recording.duration_s,
         )
         said.append(Answer(text, is_finished=True))
-    return said
+    return said, repairs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import numpy as np
 from edge.evaluation.deviation_table import DeviationEvaluation, joined
 from edge.evaluation.opened import Opened, open_model
 from edge.evaluation.simple_alarms import all_missed, long_runs, never_dwelt, never_labelled
-from edge.evaluation.watched import is_normal, normal_hours, watch
+from edge.evaluation.watched import DecoderChoice, is_normal, normal_hours, watch
 from edge.features import Features
 from edge.pipeline import StepStream, decoder_config, ordered_decoder
+from industryasm.fault import UserFault
 from industryasm.recording import Recording, SplitName
 from industryasm.segment import Segment, frame_labels
-from models.calibration import read_calibration
+from models.calibration import AS_SCORED, read_calibration
 from models.decoder import StreamDecoder
 from models.metrics import (
     DeviationScore,
@@ -90,18 +91,16 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
     judged = opened.recordings(split)
     features = [opened.features(recording) for recording in judged]
     truth = [
-        frame_labels(r.spans(), f.times_s.tolist()) for r, f in zip(judged, features, strict=True)
+        frame_labels(r.visible_work(), f.times_s.tolist())
+        for r, f in zip(judged, features, strict=True)
     ]
-    procedure = task.procedure()
-    streamed = [
-        stream(temporal, f, ordered_decoder(card.labels, procedure, card.rate_hz)) for f in features
-    ]
+    streamed = [stream(temporal, f, station_decoder(opened)) for f in features]
     known = opened.recordings("train")
     known_features = [opened.features(recording) for recording in known]
     predicted = baseline_labels(
         known_features,
         [
-            frame_labels(r.spans(), f.times_s.tolist())
+            frame_labels(r.visible_work(), f.times_s.tolist())
             for r, f in zip(known, known_features, strict=True)
         ],
         features,
@@ -117,6 +116,17 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
         },
         delay_of([s for one in streamed for s in one.delays_s]),
     )
+
+
+def station_decoder(opened: Opened) -> StreamDecoder:
+    """Return a new decoder as a station with this model has it: with its calibration's confusion.
+
+    Raises `ModelError` for a calibration that is damaged or another model's.
+    """
+    card = opened.temporal.card
+    calibration = read_calibration(opened.folder, card)
+    confusion = calibration.confusion if calibration else None
+    return ordered_decoder(card.labels, opened.task.procedure(), card.rate_hz, confusion)
 
 
 def baseline_labels(
@@ -152,34 +162,44 @@ def delay_of(delays_s: list[float]) -> Delay:
     return Delay(float(np.median(values)), float(np.quantile(values, 0.95)))
 
 
-def evaluate_deviations(model: str, data: Path, split: SplitName) -> DeviationEvaluation:
-    """Watch the recordings of a split, each as a stream of its own, and match what is found.
+def evaluate_deviations(
+    model: str, data: Sequence[Path], split: SplitName, *, decoder: DecoderChoice = "order"
+) -> DeviationEvaluation:
+    """Watch a split of each data set, each recording a stream of its own, and match what is found.
 
     `model` is a model folder or a task, for its shipped model; its calibration is taken where it
-    has one.
+    has one, for the decoder that it was found with. Raises `UserFault` for a set given twice.
     """
-    opened = open_model(model, data)
-    calibration = read_calibration(opened.folder, opened.temporal.card)
+    if len({folder.resolve() for folder in data}) < len(data):
+        raise UserFault("--data names one data set twice: its deviations would count twice")
+    judged: list[Recording] = []
     scores: list[DeviationScore] = []
     doubted: list[DeviationScore] = []
     simple: list[dict[str, DeviationScore]] = []
-    num_false_normal = 0
-    judged = opened.recordings(split)
-    for recording in judged:
-        watched = watch(opened, recording, calibration)
-        scores.append(watched.score())
-        doubted.append(watched.doubted(scores[-1]))
-        num_false_normal += sum(is_normal(recording, f) for f in scores[-1].invented)
-        simple.append(simple_scores(opened, recording))
+    for opened in [open_model(model, folder) for folder in data]:
+        calibration = read_calibration(opened.folder, opened.temporal.card)
+        scale = calibration if calibration and decoder == "order" else AS_SCORED
+        for recording in opened.recordings(split):
+            watched = watch(opened, recording, scale, decoder=decoder)
+            judged.append(recording)
+            scores.append(watched.score())
+            doubted.append(watched.doubted(scores[-1]))
+            simple.append(simple_scores(opened, recording))
     alarms = joined(scores)
     return DeviationEvaluation(
         alarms.matched,
         alarms.missed,
         alarms.invented,
+        decoder=decoder,
+        num_recordings=len(judged),
         doubted=joined(doubted),
         hours=sum(recording.duration_s for recording in judged) / 3600,
         normal_hours=sum(normal_hours(recording) for recording in judged),
-        num_false_normal=num_false_normal,
+        num_false_normal=sum(
+            is_normal(recording, found)
+            for recording, score in zip(judged, scores, strict=True)
+            for found in score.invented
+        ),
         baselines={name: joined([one[name] for one in simple]) for name in simple[0]},
     )
 
@@ -208,10 +228,9 @@ def predict(model: str, data: Path, split: SplitName | None) -> Iterator[tuple[s
     `model` is a model folder or a task, for its shipped model.
     """
     opened = open_model(model, data)
-    task, temporal, store = opened.task, opened.temporal, opened.store
+    store = opened.store
     recordings = store.data.recordings() if split is None else store.data.split(split)
     for recording in recordings:
-        if recording.task == task.id:
-            card = temporal.card
-            decoder = ordered_decoder(card.labels, task.procedure(), card.rate_hz)
-            yield recording.id, stream(temporal, store.of(recording), decoder)
+        if recording.task == opened.task.id:
+            decoder = station_decoder(opened)
+            yield recording.id, stream(opened.temporal, store.of(recording), decoder)

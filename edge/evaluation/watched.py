@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edge.evaluation.opened import Opened
-from edge.pipeline import Pipeline
+from edge.pipeline import Pipeline, decoder_config
 from industryasm.recording import AnnotatedCycle, Recording
 from models.alarm_judge import doubted_kind
 from models.calibration import AlarmScale
+from models.decoder import StreamDecoder
 from models.deviations import Deviation, Finding, StepDone
 from models.metrics import DeviationScore, match_deviations
+
+DecoderChoice = Literal["order", "plain"]
+"""A station's decoder, which knows the order of the task's steps, or one that does not."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,23 @@ class Watched:
         return match_deviations(score.missed, doubted)
 
 
-def watch(opened: Opened, recording: Recording, calibration: AlarmScale | None) -> Watched:
+def watch(
+    opened: Opened,
+    recording: Recording,
+    calibration: AlarmScale | None,
+    *,
+    decoder: DecoderChoice = "order",
+) -> Watched:
     """Push a recording through a pipeline, as a stream of its own."""
-    pipeline = Pipeline(opened.task, opened.temporal, opened.store.encoder, calibration=calibration)
+    card = opened.temporal.card
+    plain = StreamDecoder(card.labels, config=decoder_config(card.rate_hz))
+    pipeline = Pipeline(
+        opened.task,
+        opened.temporal,
+        opened.store.encoder,
+        calibration=calibration,
+        decoder=plain if decoder == "plain" else None,
+    )
     features = opened.features(recording)
     findings = [
         finding

@@ -21,6 +21,7 @@ from industryasm.segment import Segment, runs
 from industryasm.sets.npz_file import NpzFile
 from industryasm.sets.set_error import SetError
 from industryasm.vocabulary import BACKGROUND
+from models.confusion import Confusion
 from models.decoder import DecoderConfig, StreamDecoder
 from models.procedure_metrics import Completion
 
@@ -75,6 +76,28 @@ class Recogniser:
             "median": median,
             "p95": late,
         }
+
+    def as_confusion(self, steps: Sequence[str]) -> Confusion:
+        """Return the shares as counts over background and `steps`, which are all alike.
+
+        A completion that is seen, mistaken or not seen is a frame of its step, and a run; what is
+        invented are frames of background, of which there are as many as completions.
+        """
+        size, number = len(steps), float(self.num_steps)
+        unseen = max(0.0, 1 - self.recall - self.confusion)
+        said = np.full((size + 1, size + 1), self.confusion / max(size - 1, 1))
+        np.fill_diagonal(said, self.recall)
+        said[:, 0] = unseen
+        said[0] = self.inventions / size
+        said[0, 0] = max(0.0, 1 - self.inventions)
+        said_runs = np.zeros((size + 1, size + 1), np.int64)
+        np.fill_diagonal(said_runs[1:, 1:], seen := round(self.recall * self.num_steps))
+        said_runs[1:, 0] = self.num_steps - seen
+        return Confusion(
+            labels=(BACKGROUND, *steps),
+            said_frames=tuple(tuple(row) for row in (number * said).tolist()),
+            said_runs=tuple(tuple(row) for row in said_runs.tolist()),
+        )
 
     def with_errors(self, factor: float) -> Recogniser:
         """Return a recogniser that errs `factor` times as often, which nobody measured."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from edge.protocols.impact_recogniser import Recogniser
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
 from models.deviations import CycleMonitor, MonitorConfig, StepDone
 from models.procedure_metrics import Completion
+from models.procedure_path import ProcedureCosts, ProcedurePath
 
 Tracker = Callable[[Procedure, Recogniser, Sequence[Completion]], list[Completion]]
 States = dict[frozenset[str], float]
@@ -21,6 +24,10 @@ States = dict[frozenset[str], float]
 BEAM_WIDTH = 32
 BELIEVED = 0.5
 OUT_OF_ORDER = 0.01  # chance that a step is done against the order; a guess, nobody counted it
+EVENT_COSTS = ProcedureCosts(switch=0.5)
+"""The station's own, but for beginning and ending a step: both together cost the choice of one of
+the steps that may come (1.0 is the mean ln of their number in the learned orders)."""
+_NEVER = -1e3
 _LENGTH_S, _NO_PAUSE_S, _FRAME_S = 0.1, 1e6, 1 / 30
 
 
@@ -69,6 +76,35 @@ def monitor_steps(
             if isinstance(found, StepDone):
                 first.setdefault(found.step, Completion(entry.frame, int(found.step)))
     return list(first.values())
+
+
+def decoder_steps(
+    procedure: Procedure, recogniser: Recogniser, observed: Sequence[Completion]
+) -> list[Completion]:
+    """Believe each step the first time that the station's decoder, told the confusion, does.
+
+    An observation is a frame that says its step, behind each lies one of background; the best path
+    so far tells what was done, seen or not.
+    """
+    steps = [step.id for step in procedure.steps]
+    confusion = recogniser.as_confusion(steps)
+    labels = confusion.labels
+    path = ProcedurePath(
+        labels, procedure, period_s=_NO_PAUSE_S, costs=EVENT_COSTS, recall=confusion.recall()
+    )
+    likely = np.log(confusion.likelihoods(np.eye(len(labels))))  # (K, K), row k where k is said
+    pause = np.where(np.arange(len(labels)) == 0, 0.0, _NEVER)
+    said: dict[str, Completion] = {}
+    for entry in observed:
+        if str(entry.step) not in procedure:
+            continue
+        for evidence in (likely[labels.index(str(entry.step))], pause):
+            path.push(evidence)
+        path.force(path.num_undecided)
+        new = (path.done | path.passed) - said.keys()
+        for step in sorted(new, key=lambda name: (len(procedure.predecessors(name)), name)):
+            said[step] = Completion(entry.frame, int(step))
+    return list(said.values())
 
 
 def filtered(
@@ -130,6 +166,7 @@ def _pruned(states: States) -> States:
 
 TRACKERS: Mapping[str, Tracker] = {
     "linewatch, filter over the order": filtered,
+    "linewatch, decoder with confusion": decoder_steps,
     "linewatch, CycleMonitor's steps": monitor_steps,
     "trust every observation": trust_all,
     "trust those in order": trust_in_order,

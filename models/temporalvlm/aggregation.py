@@ -86,10 +86,13 @@ class Recurrent(nn.Module):
                 bias.data[: 2 * hidden] = 0
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        packed = pack_padded_sequence(tokens, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=tokens.shape[1]
-        )
+        # In the weights' own precision: oneDNN refuses to train an LSTM that autocast has halved.
+        own = tokens.to(next(self.lstm.parameters()).dtype)
+        packed = pack_padded_sequence(own, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        with torch.autocast(tokens.device.type, enabled=False):
+            states, _ = pad_packed_sequence(
+                self.lstm(packed)[0], batch_first=True, total_length=tokens.shape[1]
+            )
         return states
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,12 +28,18 @@ class CausalGRU(nn.Module):
     ) -> None:
         super().__init__()
         self.segmentation = segmentation
+        self._sizes = {"feature_dim": feature_dim, "dim": dim, "width": width, "dropout": dropout}
         self.embed = nn.Sequential(
             nn.LayerNorm(feature_dim), nn.Linear(feature_dim, dim), nn.Dropout(dropout)
         )
         self.gru = nn.GRU(dim, dim, batch_first=True)
         self.project = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * dim, width))
         self.log_scale = nn.Parameter(torch.tensor(2.3))  # as of the step head
+
+    def configuration(self) -> dict[str, Any]:
+        """Return as JSON what decides what the network computes."""
+        cut = self.segmentation.model_dump(mode="json")
+        return {"name": "causal-gru", "segmentation": cut, **self._sizes}
 
     def step_logits(self, videos: SegmentedVideos, texts: Tensor) -> Tensor:
         """Return logits (B, C, T, K) by the embeddings of the steps' texts, (K, E)."""

@@ -23,7 +23,7 @@ from models.temporalvlm.frame_training import (
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.timestamps import DigitTimestamps
 from models.temporalvlm.video_crops import LabelledVideo, VideoCrops
-from models.training.loop import LoopConfig, run_loop, seed_of
+from models.training.loop import LoopConfig, Precision, run_loop, seed_of
 
 TEMPORALVLM_ROW = "TemporalVLM: BiLSTM, overlap, fusion"
 CHANGES: dict[str, dict[str, object]] = {
@@ -44,10 +44,15 @@ GRU_ROW = "causal GRU"
 FRAME_ROWS: tuple[str, ...] = (*CHANGES, GRU_ROW)
 
 
-def frame_loop(seed: int, steps: int) -> LoopConfig:
+def frame_loop(seed: int, steps: int, precision: Precision = "float32") -> LoopConfig:
     """Return how every row is trained: chosen on the validation splits with TemporalVLM's row."""
     return LoopConfig(
-        steps=steps, draws=1, learning_rate=1e-3, check_every=max(1, steps // 8), seed=seed
+        steps=steps,
+        draws=1,
+        learning_rate=1e-3,
+        check_every=max(1, steps // 8),
+        precision=precision,
+        seed=seed,
     )
 
 
@@ -81,6 +86,7 @@ def train_row(
     loop: LoopConfig,
     folder: Path,
     about: Mapping[str, object],
+    device: torch.device,
 ) -> Callable[[LabelledVideo], np.ndarray]:
     """Train a row in `folder`, or read the training that is finished there.
 
@@ -92,21 +98,27 @@ def train_row(
     model = build_row(
         row, feature_dim=train[0].features.shape[1], text_dim=text_dim, seed=loop.seed
     )
+    module = FrameLoss(model, texts).to(device)  # the model too, in place
     num_segments, num_frames = model.segmentation.segments, model.segmentation.frames
 
     def evidence(video: LabelledVideo) -> np.ndarray:
-        return frame_evidence(model, video, texts[video.task])
+        return frame_evidence(model, video, texts[video.task].to(device))
 
     def accuracy() -> float:
         hits = np.concatenate([evidence(v).argmax(axis=1) == v.labels for v in validation])
         return float(100 * hits.mean())
 
     run_loop(
-        FrameLoss(model, texts),
+        module,
         FrameDraws(VideoCrops(train, seed=loop.seed), model.segmentation).loss,
         loop,
         folder,
-        about={"row": row, "frames": [num_segments, num_frames], **about},
+        about={
+            "row": row,
+            "frames": [num_segments, num_frames],
+            "model": model.configuration(),
+            **about,
+        },
         validate=accuracy,
     )
     return evidence

@@ -7,7 +7,7 @@ steps, so another vocabulary needs no other layer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,10 @@ class FrameModel(Protocol):
     """A network that scores the steps of the frames of segmented videos."""
 
     segmentation: SegmentationConfig
+
+    def configuration(self) -> dict[str, Any]:
+        """Return as JSON what decides what the network computes."""
+        ...
 
     def step_logits(self, videos: SegmentedVideos, texts: Tensor) -> Tensor:
         """Return logits (B, C, T, K) by the embeddings (K, E) of the labels' texts."""

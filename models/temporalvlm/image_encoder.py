@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 
@@ -47,7 +48,7 @@ class FrozenImageEncoder(nn.Module):
     def load_folder(self, folder: Path) -> None:
         """Load the weights of a local InstructBLIP folder (safetensors only).
 
-        Raises `ImageEncoderError` when they are absent, pickled or of other shapes.
+        Raises `ImageEncoderError` when they are absent, cut off, pickled or of other shapes.
         """
         loading: Any = InstructBlipVisionModel.from_pretrained
         try:
@@ -57,7 +58,7 @@ class FrozenImageEncoder(nn.Module):
             if info["missing_keys"]:
                 raise ValueError(f"no weights for {sorted(info['missing_keys'])[:5]}")
             self.vision.load_state_dict(loaded.state_dict())
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
             raise ImageEncoderError(
                 f"{folder}: {error}; give a folder with an InstructBLIP model of these shapes as "
                 "safetensors"

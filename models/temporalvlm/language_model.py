@@ -15,13 +15,14 @@ to read out of the video tokens.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import (
@@ -96,7 +97,7 @@ class LanguageModel(nn.Module):
             for start, share in zip(starts, shares, strict=True)
         ]
         self._check_length(max(row.longest for row in rows))
-        embedded = [self._embed(row.ids.to(device)) for row in rows]
+        embedded = [self._embed(row.ids) for row in rows]
         together = [torch.cat(parts) for parts in zip(starts, embedded, strict=True)]
         hidden = self.causal_lm.model(
             inputs_embeds=pad_sequence(together, batch_first=True),
@@ -147,8 +148,7 @@ class LanguageModel(nn.Module):
         """Return (K, E): the mean of each text's input embeddings, a classifier of steps."""
         if not all(text.strip() for text in texts):
             raise ValueError("an empty text is no step")
-        device = self.causal_lm.get_input_embeddings().weight.device
-        ids = [self._ids(text, special=False).to(device) for text in texts]
+        ids = [self._ids(text, special=False) for text in texts]
         return torch.stack([self._embed(row).mean(dim=0) for row in ids])
 
     def num_tokens(self, instruction: str, answer: str) -> int:
@@ -160,8 +160,7 @@ class LanguageModel(nn.Module):
         self._check_width(video)
         if len(video.tokens) not in (1, num_questions):
             raise ValueError(f"{num_questions} questions about {len(video.tokens)} videos")
-        device = video.tokens.device
-        before = self._embed(self._ids(self.config.before_video, special=True).to(device))
+        before = self._embed(self._ids(self.config.before_video, special=True))
         rows = zip(video.tokens, video.lengths.tolist(), video.start_s.tolist(), strict=True)
         return [
             torch.cat([before, self._with_time_marks(tokens[:n].to(before.dtype), start_s[:n])])
@@ -175,7 +174,7 @@ class LanguageModel(nn.Module):
             return tokens
         pieces = []
         for first in range(0, len(start_s), every):
-            mark = self._ids(time_mark(start_s[first]), special=False).to(tokens.device)
+            mark = self._ids(time_mark(start_s[first]), special=False)
             pieces += [self._embed(mark), tokens[first : first + every]]
         return torch.cat(pieces)
 
@@ -202,7 +201,8 @@ class LanguageModel(nn.Module):
         return torch.tensor(encoded["input_ids"], dtype=torch.int64)
 
     def _embed(self, ids: Tensor) -> Tensor:
-        embeddings: Tensor = self.causal_lm.get_input_embeddings()(ids)
+        embed = self.causal_lm.get_input_embeddings()
+        embeddings: Tensor = embed(ids.to(embed.weight.device))
         return embeddings
 
     def _check_width(self, video: VideoTokens) -> None:
@@ -267,20 +267,40 @@ def from_folder(
 ) -> LanguageModel:
     """Load a local Hugging Face folder with a LLaMA and its tokenizer, safetensors only.
 
-    Raises `LanguageModelError` when a file is absent, pickled or of another model.
+    Raises `LanguageModelError` when a file is absent, pickled, cut off or of another model.
     """
     if not (folder / "config.json").is_file():
         raise LanguageModelError(f"{folder}: no config.json; give a Hugging Face model folder")
+    loading: Any = AutoModelForCausalLM.from_pretrained
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=dtype
+        model, info = loading(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=dtype,
+            ignore_mismatched_sizes=True,  # told below, by name
+            output_loading_info=True,
         )
+        _check_loaded(info["missing_keys"], info["mismatched_keys"])
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise LanguageModelError(
-            f"{folder}: {error}; give a folder with safetensors weights and a tokenizer"
+            f"{folder}: {error}; give a folder with all of a LLaMA's weights as safetensors and a "
+            "tokenizer"
         ) from error
     return LanguageModel(config, model, tokenizer)
+
+
+def _check_loaded(missing: Collection[str], mismatched: Collection[tuple[Any, ...]]) -> None:
+    """Raise `ValueError` where transformers would go on with random weights."""
+    if missing:
+        raise ValueError(f"{len(missing)} weights are missing: {', '.join(sorted(missing)[:3])}")
+    if mismatched:
+        name, there, wanted = min(mismatched, key=lambda found: str(found[0]))
+        raise ValueError(
+            f"{len(mismatched)} weights have another shape than config.json says: {name} has "
+            f"{tuple(there)}, not {tuple(wanted)}"
+        )
 
 
 def llama_2_7b_layout() -> LlamaConfig:

@@ -20,6 +20,7 @@ matching); LoRA is trained beside the projection, as in the other systems here.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +57,10 @@ class LongVLM(VideoLanguageModel):
         )
         self.segment_tokens = segment_tokens
         freeze(self, trained)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the settings, with the tokens of a segment."""
+        return super().configuration() | {"segment_tokens": self.segment_tokens}
 
     def video_tokens(self, videos: SegmentedVideos) -> VideoTokens:
         """Return the global tokens, for the whole video, and then each segment's in order.

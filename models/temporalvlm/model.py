@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +86,11 @@ class TemporalVLM(VideoLanguageModel):
         }
         there: dict[PartName, nn.Module] = {n: m for n, m in modules.items() if m is not None}
         return there | super().parts()
+
+    def configuration(self) -> dict[str, Any]:
+        """Return all of the configuration, and what tells the times."""
+        plain = self.config.model_dump(mode="json", exclude={"trained", "language"})
+        return plain | super().configuration() | {"timestamps": type(self.timestamps).__name__}
 
     def encode(self, videos: SegmentedVideos) -> EncodedVideos:
         """Encode B videos of ready features or of the image encoder's tokens."""

@@ -9,7 +9,7 @@ by the same loss. What differs is what the comparison is about:
 temporalvlm       6 of 48   12 windows of 32 that overlap by 16, 8: 96  times, fusion, BiLSTM
 timechat          1 of 288  9 windows of 32, 11 queries: 99             times
 longvlm           12 of 24  1 and 8 a segment: 97                       order of segments
-videochat-embed   1 of 288  24 parts, 4 queries: 96                     order of parts
+videochat-embed   1 of 288  48 parts, 2 queries: 96                     order of parts
 ```
 docs/temporalvlm.md tells what is known of each and what is our choice.
 """

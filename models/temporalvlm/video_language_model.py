@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,21 @@ class VideoLanguageModel(nn.Module, ABC):
     def parts(self) -> dict[PartName, nn.Module]:
         """Return the modules that can be trained; the adapters, `lora`, are in `language`."""
         return {} if self.projection is None else {"projection": self.projection}
+
+    def configuration(self) -> dict[str, Any]:
+        """Return as JSON what of the system's settings decides what it computes."""
+        language = None
+        if self.language is not None:
+            # Checkpointing changes what is held in memory, nothing that comes out.
+            only_memory = {"gradient_checkpointing"}
+            language = self.language.config.model_dump(mode="json", exclude=only_memory)
+        return {
+            "name": self.name,
+            "segmentation": self.segmentation.model_dump(mode="json"),
+            "feature_dim": self.feature_dim,
+            "trained": sorted(self.trained),
+            "language": language,
+        }
 
     def projected(self, videos: SegmentedVideos) -> VideoTokens:
         """Return the video tokens as the language model is shown them, as wide as its embeddings.

@@ -19,6 +19,7 @@ Q-Former is trained, since none is pretrained at this size.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,8 +74,13 @@ class VideoChatEmbed(VideoLanguageModel):
             trained=trained,
         )
         self.pools = pools
+        self._sizes = {"dim": dim, "image_qformer": image_qformer.model_dump(mode="json")}
         self.image_qformer = ImageQFormer(image_qformer, dim=dim, feature_dim=feature_dim)
         freeze(self, trained)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the settings, with the sizes of the Q-Former and the parts of a video."""
+        return super().configuration() | {"pools": self.pools, **self._sizes}
 
     def parts(self) -> dict[PartName, nn.Module]:
         """Return the Q-Former and the projection."""

@@ -37,15 +37,8 @@ def start() -> Iterator[torch.device]:
     Put the module there before `run_loop`. Raises `DistributedError` when there are fewer GPUs than
     processes.
     """
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    device = torch.device("cpu")
-    if torch.cuda.is_available():
-        if local_rank >= torch.cuda.device_count():
-            raise DistributedError(
-                f"process {local_rank} has no GPU: there are {torch.cuda.device_count()}; give "
-                "torchrun --nproc-per-node no more than that"
-            )
-        device = torch.device("cuda", local_rank)
+    device = own_device()
+    if device.type == "cuda":
         torch.cuda.set_device(device)
     if "LOCAL_RANK" not in os.environ:
         yield device
@@ -65,6 +58,22 @@ def start() -> Iterator[torch.device]:
     # Not after an error: NCCL would wait here for the others, which wait for this process, and
     # torchrun, which ends them when one has failed, would never see that it has.
     processes.destroy_process_group()
+
+
+def own_device() -> torch.device:
+    """Return the GPU of this process, or the CPU where there is no GPU.
+
+    Raises `DistributedError` when there are fewer GPUs than processes.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if local_rank >= torch.cuda.device_count():
+        raise DistributedError(
+            f"process {local_rank} has no GPU: there are {torch.cuda.device_count()}; give "
+            "torchrun --nproc-per-node no more than that"
+        )
+    return torch.device("cuda", local_rank)
 
 
 def rank() -> int:

@@ -28,6 +28,9 @@ from models.training.checkpoint import (
 )
 from models.training.distributed import wait, writes
 
+LATER_KEYS = ("model", "data_sha256")
+"""Of `about`: folders written before 2026-11-23 do not tell them, and can be gone on with."""
+
 
 class TrainingFolder:
     """The folder `path` for the training that `run` describes (values of JSON).
@@ -112,12 +115,25 @@ class TrainingFolder:
             there = json.loads(header.run)
         except ValueError as error:
             raise TrainingError(f"{path}: its settings are no JSON; remove it") from error
-        found = list(_differences(there, json.loads(self.run), "")) or ["settings differ"]
+        here = _without_later_keys(json.loads(self.run), there)
+        if there == here:
+            return header
+        found = list(_differences(there, here, "")) or ["settings differ"]
         raise TrainingError(
             f"{self.path}: holds another training: {'; '.join(found[:3])}"
             f"{f'; and {len(found) - 3} more' if len(found) > 3 else ''}. Give another folder, or "
             "remove it"
         )
+
+
+def _without_later_keys(here: Any, there: Any) -> Any:
+    """Return the run `here` without the later keys of `about` that the run `there` lacks."""
+    told = there.get("about") if isinstance(there, dict) else None
+    if not isinstance(told, dict):
+        return here
+    lacking = {key for key in LATER_KEYS if key not in told}
+    about = {key: value for key, value in here["about"].items() if key not in lacking}
+    return here | {"about": about}
 
 
 def _differences(there: Any, here: Any, place: str) -> Iterator[str]:

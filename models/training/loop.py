@@ -25,7 +25,16 @@ from models.training.checkpoint import TrainingError, load_weights, trained
 from models.training.folder import TrainingFolder
 from models.training.log import TrainingLog
 
-__all__ = ["LoopConfig", "LossOf", "TrainingError", "load_weights", "run_loop", "seed_of"]
+__all__ = [
+    "LoopConfig",
+    "LossOf",
+    "Precision",
+    "TrainingError",
+    "load_weights",
+    "precision_on",
+    "run_loop",
+    "seed_of",
+]
 
 LossOf = Callable[[nn.Module, int], Tensor]
 """Gives the loss () of the module on the draw of that number; the same number, the same draw.
@@ -92,8 +101,9 @@ def run_loop(
 
     Goes on where a killed training in `folder` stood, and only reads one that was finished. `about`
     (values of JSON) says what is trained on what: a folder of another training is refused, so that
-    nothing in it is overwritten. `validate` gives a score, higher is better; without it the last
-    weights are the best. Every process validates, and the mean of their scores counts.
+    nothing in it is overwritten (`folder.LATER_KEYS` may be lacking there). `validate` gives a
+    score, higher is better; without it the last weights are the best. Every process validates, and
+    the mean of their scores counts.
 
     The module must be where it shall be trained; torch's random generator is seeded again and
     again. A module that was sharded (`shard`) stays so: load its best weights into a new one.
@@ -113,6 +123,11 @@ def run_loop(
             _train(module, loss_of, config, training, validate)
     load_weights(module, training.best_path)
     module.eval()
+
+
+def precision_on(device: torch.device) -> Precision:
+    """Return what a training computes in on a device: bfloat16 on a GPU."""
+    return "bfloat16" if device.type == "cuda" else "float32"
 
 
 def seed_of(*parts: object) -> int:
