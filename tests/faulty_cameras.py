@@ -12,8 +12,11 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.cameras.frame import Shot, SourceError
-from edge.cameras.view import View
+from edge.cameras.view import Scaler, View
 from tests.clip import numbered
 
 INTERVAL_S = 0.04
@@ -29,7 +32,9 @@ def paced(view: View, begin: int = 0) -> Iterator[Shot]:
 
 def shot(index: int, view: View, size: tuple[int, int] = (64, 48)) -> Shot:
     return Shot(
-        index * INTERVAL_S, lambda: view.of_bgr(numbered(index, size)), interval_s=INTERVAL_S
+        index * INTERVAL_S,
+        lambda: view.of_bgr(numbered(index, size), Scaler()),
+        interval_s=INTERVAL_S,
     )
 
 
@@ -57,6 +62,40 @@ def hangs_at_once(address: str, view: View) -> Generator[Shot]:
 
 def hang() -> None:
     ctypes.PyDLL(None).pause()  # PyDLL does not release the interpreter
+
+
+class HangingCapture:
+    """Stands where `cv2.VideoCapture` would; its driver gives three pictures and hangs."""
+
+    def __init__(self, index: int) -> None:
+        self._num_pictures = 0
+
+    def isOpened(self) -> bool:  # noqa: N802  OpenCV's name
+        return True
+
+    def grab(self) -> bool:
+        time.sleep(INTERVAL_S)
+        if self._num_pictures == 3:
+            hang()
+        self._num_pictures += 1
+        return True
+
+    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
+        return True, numbered(self._num_pictures)
+
+    def release(self) -> None:
+        pass
+
+
+def usb_driver_hangs(address: str, view: View) -> Generator[Shot]:
+    """Read a USB camera whose driver hangs."""
+    import cv2
+
+    from edge.cameras import usb_camera
+
+    cv2.VideoCapture = HangingCapture  # type: ignore[assignment,misc]
+    usb_camera.DEVICES = Path(address)
+    yield from usb_camera.usb_camera_shots("0", view)
 
 
 def burst(address: str, view: View) -> Generator[Shot]:

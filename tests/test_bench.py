@@ -95,11 +95,14 @@ def test_the_clips_are_of_a_camera_s_size_and_rate_and_are_made_once(
 def test_files_are_measured_against_the_bare_encoder(
     clip: Path, task: Task, model: TemporalModel, encoder: Encoder, num_streams: int
 ) -> None:
-    row = file_streams(
-        "end", clip, task, model, encoder, num_streams=num_streams, num_rounds=1, what="x"
+    against_encoder, against_limit = file_streams(
+        "_x", clip, task, model, encoder, num_streams=num_streams, num_rounds=1, what="x"
     )
-    assert_measured(row)
-    assert row.goal is not None
+    assert_measured(against_encoder)
+    assert_measured(against_limit)
+    assert against_encoder.key == "end_to_end_over_encoder_x"
+    assert against_encoder.goal is not None
+    assert against_limit.ratio >= against_encoder.ratio  # which is at most the bare encoder
 
 
 def test_decoding_is_measured_against_ffmpeg_or_says_that_there_is_none(

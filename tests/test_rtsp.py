@@ -21,7 +21,7 @@ from edge.cameras.frame import Source, SourceError
 from edge.cameras.live_source import QUEUE_FRAMES
 from edge.cameras.network_camera import masked, network_camera_shots
 from edge.cameras.sources import open_source
-from edge.cameras.view import View
+from edge.cameras.view import Scaler, View
 from tests.clip import number_of, numbered, write_clip
 from tests.rtsp_server import RtspServer
 
@@ -42,7 +42,7 @@ def test_the_pictures_and_times_over_rtsp_are_those_of_the_file(
     times = [i / rate_hz for i in range(12 * rate_hz)]  # the RTP time stamps wrap after 9 s
     path = write_clip(tmp_path / "noise.mp4", times, size=(320, 240), noise=True)
     with av.open(str(path)) as file:
-        expected = [(f.time, View().of(f)) for f in file.decode(video=0)]
+        expected = [(f.time, View().of(f, Scaler())) for f in file.decode(video=0)]
     with RtspServer(path, pace=pace) as server:
         received = []
         for shot in network_camera_shots(server.url, View()):

@@ -22,9 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.cameras.frame import Frame, SourceError
+from edge.cameras.recording_source import RecordingSource
 from edge.cameras.sources import open_source
 from edge.cameras.timeline import Needless, Sampler, Timeline
-from edge.cameras.view import View
+from edge.cameras.video_file import video_file_shots
+from edge.cameras.view import Scaler, View
 from tests.clip import number_of, numbered, write_clip
 
 SHARED_VIDEO = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"
@@ -101,7 +103,24 @@ def test_pictures_left_undecoded_change_no_sampled_one(
     frames = frames_of(path, rate_hz)
     for frame, picture in zip(frames, expected, strict=True):
         assert frame.time_s == pytest.approx(picture.time - start_s)
-        np.testing.assert_array_equal(frame.image, View().of(picture))
+        np.testing.assert_array_equal(frame.image, View().of(picture, Scaler()))
+
+
+def test_decoding_in_several_threads_changes_nothing_at_damage_either(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "c.ts", regular(150, 25), size=(160, 120), noise=True)
+    data = bytearray(path.read_bytes())
+    random = np.random.default_rng(0)
+    for position in random.integers(len(data) // 3, 2 * len(data) // 3, 300):
+        data[position] = random.integers(256)
+    path.write_bytes(bytes(data))
+    frames, num_damaged = [], []
+    for num_threads in (1, 4):
+        shots = video_file_shots(path, View(), 5.0, num_threads=num_threads)
+        with RecordingSource(str(path), shots, rate_hz=5.0) as source:
+            frames.append([frame.time_s for frame in source])
+            num_damaged.append(source.damaged)
+    assert frames[0] == frames[1]
+    assert num_damaged[0] == num_damaged[1] > 0
 
 
 @given(
@@ -157,10 +176,36 @@ def test_frames_have_the_asked_size_and_the_colours_of_the_file(tmp_path: Path) 
 def test_a_region_is_cut_out(size: tuple[int, int] | None) -> None:
     picture = np.zeros((96, 128, 3), np.uint8)
     picture[48:72, 32:96] = (10, 200, 90)  # the region, and nothing else
-    region = View(size, roi=(0.25, 0.5, 0.5, 0.25)).of_bgr(picture)
+    region = View(size, roi=(0.25, 0.5, 0.5, 0.25)).of_bgr(picture, Scaler())
     assert region.shape[:2] == ((size[1], size[0]) if size else (24, 64))
     inner = region[2:-2, 2:-2]  # scaling mixes the border with what is around
     np.testing.assert_allclose(inner, np.broadcast_to((90, 200, 10), inner.shape), atol=12)
+
+
+def test_a_scaler_gives_the_same_picture_whatever_it_scaled_before() -> None:
+    random = np.random.default_rng(0)
+    pictures = []
+    for width, height, kind in (
+        (128, 96, "yuv420p"),
+        (128, 96, "yuvj420p"),  # full range
+        (96, 128, "yuv420p"),
+        (128, 96, "yuv422p10le"),
+        (127, 95, "rgb24"),
+        (128, 96, "yuv420p"),
+    ):
+        image = random.integers(0, 256, (height, width, 3), np.uint8)
+        pictures.append(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=kind))
+    pictures[0].colorspace = 1  # ITU-R BT.709
+    scaler, view = Scaler(), View((40, 30))
+    for picture in pictures:
+        np.testing.assert_array_equal(view.of(picture, scaler), view.of(picture, Scaler()))
+
+
+def test_a_scaler_works_in_the_calling_thread() -> None:
+    picture = av.VideoFrame.from_ndarray(np.zeros((720, 1280, 3), np.uint8), format="rgb24")
+    scaler, before = Scaler(), set(Path("/proc/self/task").iterdir())
+    View((224, 224)).of(picture, scaler)
+    assert set(Path("/proc/self/task").iterdir()) <= before
 
 
 def test_capture_times_are_utc_and_run_with_the_recording(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Whether memory grows while cameras are watched: PSS late in the run against PSS early in it."""
+"""Whether memory grows while cameras are watched: what is held late in the run against early in it.
+
+What is read of files is not counted, and batches of all sizes are encoded before.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from time import monotonic, sleep
 
 from edge.bench.measurement import Goal, Measurement
 from edge.bench.park import CameraPark
-from edge.bench.processes import pss_mb
+from edge.bench.processes import own_mb
 
 EVERY_S = 1.0
 NUM_PARTS = 4
@@ -19,10 +22,11 @@ def memory_growth(park: CameraPark, *, seconds: float) -> Measurement:
 
     In the first quarter decoders and allocators still fill their pools.
     """
+    park.fill_batches()
     began_s = monotonic()
     values: list[float] = []
     while monotonic() - began_s < seconds or len(values) < NUM_PARTS:
-        values.append(pss_mb(park.process_ids()))
+        values.append(own_mb(park.process_ids()))
         sleep(min(EVERY_S, seconds / NUM_PARTS))
     part = len(values) // NUM_PARTS
     early, late = median(values[part : 2 * part]), median(values[-part:])

@@ -6,10 +6,12 @@ camera_server (process) --RTSP--> cameras.process (one each) --> thread: health,
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -17,6 +19,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
+
+import numpy as np
 
 from edge.batching_encoder import BatchingEncoder
 from edge.bench.measurement import p99
@@ -31,10 +35,11 @@ from models.runtime import Encoder, TemporalModel
 
 START_S = 90.0  # until a camera's first picture, while many start at once on few cores
 POLL_S = 0.05
+NUM_SEEN = 1024  # frames of a camera that are remembered, three minutes: memory is measured too
 MIN_RATE = 0.95  # of the sampling rate; below it samples were lost that nobody counted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One frame: when it was decided (monotonic), how old it was by then, and its own time.
 
@@ -155,6 +160,16 @@ class CameraPark:
             pss_mb=(memory_mb, pss_mb(pids)),
         )
 
+    def fill_batches(self) -> None:
+        """Encode each batch that so many cameras can make, so that the encoder holds its memory.
+
+        It takes more the first time that a batch of a size comes, and never gives it back.
+        """
+        height, width = self._encoder.height, self._encoder.width
+        for num_pictures in range(1, len(self._watches) + 1):
+            for _ in range(2):  # the runtime plans its memory by the first, and takes it with it
+                self._encoder.encode(np.zeros((num_pictures, height, width, 3), np.uint8))
+
     def process_ids(self) -> list[int]:
         """Return this process and those of the cameras; not the server's."""
         cameras = [watch.process_id for watch in self._watches]
@@ -165,7 +180,8 @@ class _Watch:
     """One station's loop without its delivery, in a thread."""
 
     def __init__(self, url: str, pipeline: Pipeline) -> None:
-        self.seen: list[Seen] = []
+        self.seen: deque[Seen] = deque(maxlen=NUM_SEEN)
+        self.least_delay_s = math.inf
         self.failure: Exception | None = None
         self._url, self._pipeline = url, pipeline
         self._health = PictureHealth(pipeline.rate_hz)
@@ -182,12 +198,8 @@ class _Watch:
     def process_id(self) -> int | None:
         return self._source.process_id if self._source else None
 
-    @property
-    def least_delay_s(self) -> float:
-        return min(seen.delay_s for seen in tuple(self.seen))
-
     def between(self, first_s: float, last_s: float) -> list[Seen]:
-        return [seen for seen in self.seen if first_s <= seen.at_s < last_s]
+        return [seen for seen in tuple(self.seen) if first_s <= seen.at_s < last_s]
 
     def close(self) -> None:
         self._closed = True
@@ -208,6 +220,7 @@ class _Watch:
                     self._health.look(frame.image, frame.time_s, frame.source_size)
                     pipeline.push(frame)
                     delay_s = (datetime.now(UTC) - frame.captured_at).total_seconds()
+                    self.least_delay_s = min(self.least_delay_s, delay_s)
                     self.seen.append(Seen(monotonic(), delay_s, frame.time_s))
         except Exception as error:  # told by `resize`: nobody looks at what a thread raises
             self.failure = error

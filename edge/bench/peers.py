@@ -2,9 +2,9 @@
 
 The OpenCV loop is what most projects begin with: it reads every picture, scales every fifth and
 encodes it, and decides nothing; so does the loop over Roboflow `supervision`'s frames, which reads
-ahead in a thread as ours does. Both decode with as many threads as OpenCV likes. The third encodes
-each window of 32 frames as a whole, as TimeChat and its kind do, and decides with the same temporal
-model. Ours does all that a station does.
+ahead in a thread as ours does. Both decode with as many threads as OpenCV likes. The third reads
+as ours does, but encodes each window of 32 frames as a whole, as TimeChat and its kind do, and
+decides with the same temporal model. Ours does all that a station does.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ import numpy as np
 from edge.bench.file_stream import run_pipeline
 from edge.bench.measurement import Goal, Measurement, NotMeasured, Row, in_turns
 from edge.cameras.read_ahead import AHEAD_FRAMES
-from edge.cameras.recording_source import RecordingSource
-from edge.cameras.video_file import video_file_shots
-from edge.cameras.view import View
+from edge.cameras.sources import open_source
 from industryasm.fault import UserFault
 from industryasm.vocabulary import Task
 from models.runtime import Encoder, TemporalModel
@@ -98,10 +96,9 @@ def _encode(picture: np.ndarray, encoder: Encoder) -> None:
 
 def _windows_anew(clip: Path, model: TemporalModel, encoder: Encoder) -> None:
     shape, size = model.card.chunk_shape(), (encoder.width, encoder.height)
-    shots = video_file_shots(clip, View(size), model.card.rate_hz)
     window: list[np.ndarray] = []
     num_new = 0
-    with RecordingSource(str(clip), shots, rate_hz=model.card.rate_hz) as source:
+    with open_source(str(clip), rate_hz=model.card.rate_hz, size=size) as source:
         for frame in source:
             window = [*window[-shape.window + 1 :], frame.image]
             num_new += 1

@@ -23,10 +23,22 @@ def cpu_s(pid: int) -> float:
 
 def pss_mb(pids: Sequence[int]) -> float:
     """Return the memory of processes in MB; what they share counts once among its sharers (PSS)."""
+    return _memory_mb(pids, ("Pss:",))
+
+
+def own_mb(pids: Sequence[int]) -> float:
+    """Return what processes hold in MB without what they read of files: what a leak would grow.
+
+    The share of a library that is counted to them changes with the other programs that use it.
+    """
+    return _memory_mb(pids, ("Pss_Anon:", "Pss_Shmem:"))
+
+
+def _memory_mb(pids: Sequence[int], kinds: tuple[str, ...]) -> float:
     kilobytes = 0
     for pid in pids:
         for line in _read(pid, "smaps_rollup").splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(kinds):
                 kilobytes += int(line.split()[1])
     return kilobytes * 1024 / 1e6
 

@@ -119,16 +119,16 @@ def _files(
         for part, clip in (("", main), ("_substream", sub)):
             for streams, number in (("", 1), ("_4_streams", 4)):
                 files = "one file" if number == 1 else "four files at once"
-                yield file_streams(
-                    f"end_to_end_over_encoder{streams}{part}{threads}",
+                yield from file_streams(
+                    f"{streams}{part}{threads}",
                     clip,
                     task,
                     model,
                     encoder,
                     num_streams=number,
-                    num_rounds=num_rounds if number == 1 else max(1, num_rounds // 2),
+                    num_rounds=num_rounds,
                     what=f"{files}, {'640x360' if part else '720p'}, encoder on "
-                    f"{'all cores' if threads else 'one thread'} / bare encoder",
+                    f"{'all cores' if threads else 'one thread'}",
                 )
 
 

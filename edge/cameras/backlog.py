@@ -22,7 +22,7 @@ class Backlog:
     The delay is arrival minus PTS, against its least value in the last minutes. A camera whose
     clock runs slow looks delayed too, but its packets are waited for. What a hiccup of the network
     held up comes at once and is decoded faster than in real time, so its delay shrinks; where it
-    does not, the reader is too slow.
+    does not, the reader is too slow. What a starved reader waits for a core is no such waiting.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras.frame import Shot, SourceError
-from edge.cameras.view import View
+from edge.cameras.view import Scaler, View
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -26,11 +26,12 @@ def image_folder_shots(folder: Path, rate_hz: float, view: View) -> Iterator[Sho
     if not paths:
         kinds = ", ".join(sorted(SUFFIXES))
         raise SourceError(f"{folder}: holds no images; name a folder of {kinds} files")
+    scaler = Scaler()
     for index, path in enumerate(paths):
-        yield Shot(index / rate_hz, partial(_read, path, view), interval_s=1 / rate_hz)
+        yield Shot(index / rate_hz, partial(_read, path, view, scaler), interval_s=1 / rate_hz)
 
 
-def _read(path: Path, view: View) -> NDArray[np.uint8]:
+def _read(path: Path, view: View, scaler: Scaler) -> NDArray[np.uint8]:
     try:  # not cv2.imread, which cannot say why it failed
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except OSError as error:
@@ -38,4 +39,4 @@ def _read(path: Path, view: View) -> NDArray[np.uint8]:
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
         raise SourceError(f"{path}: cannot be read as an image; take it out of the folder")
-    return view.of_bgr(np.asarray(bgr, dtype=np.uint8))
+    return view.of_bgr(np.asarray(bgr, dtype=np.uint8), scaler)

@@ -14,8 +14,9 @@ from av.video.stream import VideoStream
 
 from edge.cameras.backlog import Backlog
 from edge.cameras.frame import Shot, SourceError
+from edge.cameras.run_queue import run_delay_s
 from edge.cameras.video_file import PIXEL_LIMIT, prepared, stream_fault
-from edge.cameras.view import View
+from edge.cameras.view import Scaler, View
 
 OPEN_S, READ_S = 3.0, 2.0  # without limits PyAV waits for ever on a camera that stalls
 LIMITS = f"limits: {OPEN_S:g} s to open, {READ_S:g} s without data"
@@ -62,22 +63,24 @@ def network_camera_shots(url: str, view: View) -> Generator[Shot]:
 def _shots(container: InputContainer, view: View) -> Generator[Shot]:
     decoding = _Decoding(container, view)
     backlog = Backlog()
-    began_s = monotonic()
+    began_s, began_delay_s = monotonic(), run_delay_s()
     for packet in container.demux(prepared(container)):
         now_s = monotonic()
+        # a starved process is late for packets that lie ready: it must skip, not seem to wait
+        waited_s = now_s - began_s - (run_delay_s() - began_delay_s)
         pts_s = decoding.time_s(packet.pts, packet.time_base)
-        if backlog.skips(pts_s, is_key=packet.is_keyframe, waited_s=now_s - began_s, now_s=now_s):
+        if backlog.skips(pts_s, is_key=packet.is_keyframe, waited_s=waited_s, now_s=now_s):
             yield Shot(pts_s, None)
         else:
             yield from decoding.shots(packet)
-        began_s = monotonic()
+        began_s, began_delay_s = monotonic(), run_delay_s()
 
 
 class _Decoding:
     """Makes shots of packets; too many bad ones in a row are a fault."""
 
     def __init__(self, container: InputContainer, view: View) -> None:
-        self._view = view
+        self._view, self._scaler = view, Scaler()
         self._has_clock = container.format.name not in WITHOUT_CLOCK
         # ffmpeg counts RTP time from the first packet and leaves just that packet without a time
         self._unset_s = 0.0 if container.format.name == "rtsp" else None
@@ -106,7 +109,7 @@ class _Decoding:
             self._unset_s, self._num_bad, self._num_empty = None, 0, 0
             yield Shot(
                 pts_s,
-                partial(self._view.of, picture),
+                partial(self._view.of, picture, self._scaler),
                 intact=not picture.is_corrupt,
                 size=(picture.width, picture.height),
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from pathlib import Path
 
 from edge.cameras.frame import NETWORK_SCHEMES, Source, SourceError, StateCallback
@@ -18,6 +20,7 @@ from edge.cameras.view import View
 # named, because they are called in the camera's own process
 NETWORK_CAMERA = "edge.cameras.network_camera:network_camera_shots"
 USB_CAMERA = "edge.cameras.usb_camera:usb_camera_shots"
+MAX_DECODE_THREADS = 4
 
 
 def open_source(
@@ -55,11 +58,21 @@ def open_source(
         raise SourceError("the source is empty: name a file, a folder, a USB index or a URL")
     folder, fps = _folder_and_rate(spec, rate_hz)
     if fps is None:
-        shots = video_file_shots(Path(spec), view, rate_hz)
+        num_threads = 1 if live else decode_threads()
+        shots = video_file_shots(Path(spec), view, rate_hz, num_threads=num_threads)
     else:
         shots = image_folder_shots(folder, fps, view)
     recording = RecordingSource(spec, shots, rate_hz=rate_hz, live=live)
     return recording if live else ReadAhead(recording)
+
+
+def decode_threads() -> int:
+    """Return how many threads decode a file that nobody waits for: one more than cores, as FFmpeg.
+
+    At most four, because each holds pictures and the encoder wants the cores too.
+    """
+    num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(num_cores + 1, MAX_DECODE_THREADS) if num_cores > 1 else 1
 
 
 def _folder_and_rate(spec: str, rate_hz: float) -> tuple[Path, float | None]:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from edge.cameras.frame import Shot, SourceError
 from edge.cameras.timeline import Needless
-from edge.cameras.view import View
+from edge.cameras.view import Scaler, View
 
 OPEN_S, READ_S = 10.0, 10.0  # a regular file answers in milliseconds, a network share in seconds
 MAX_PIXELS = 8192 * 4320  # 8K; a header may claim any size, and a codec keeps up to 17 pictures
@@ -23,11 +23,14 @@ PIXEL_LIMIT = {"max_pixels": str(MAX_PIXELS)}
 WITH_TIMES = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts"})
 
 
-def video_file_shots(path: Path, view: View, rate_hz: float) -> Iterator[Shot]:
+def video_file_shots(
+    path: Path, view: View, rate_hz: float, *, num_threads: int = 1
+) -> Iterator[Shot]:
     """Yield the pictures of the video at `path`, PTS counted from the stream's start.
 
     Those that nothing refers to and no sampling at `rate_hz` takes are not even decoded. A picture
-    that cannot be decoded is yielded without image, and decoding goes on behind it.
+    that cannot be decoded is yielded without image, and decoding goes on behind it. With several
+    `num_threads` so many pictures are decoded at once, where the codec can do that.
     Raises `SourceError` when `path` is not a regular file or holds no video.
     """
     _refuse_what_is_no_file(path)
@@ -54,15 +57,16 @@ def video_file_shots(path: Path, view: View, rate_hz: float) -> Iterator[Shot]:
         stream = container.streams.video[0]
         start_s = _start_s(container)
         interval_s = float(1 / stream.average_rate) if stream.average_rate else 1 / 25
+        scaler = Scaler()
         try:
-            for picture in _decoded(container, start_s, rate_hz):
+            for picture in _decoded(container, start_s, rate_hz, num_threads):
                 if picture is None:
                     yield Shot(None, None, intact=False, interval_s=interval_s)
                     continue
                 if start_s is None:
                     start_s = picture.time
                 pts_s = None if picture.time is None else picture.time - (start_s or 0.0)
-                image = partial(view.of, picture)
+                image = partial(view.of, picture, scaler)
                 yield Shot(
                     pts_s,
                     image,
@@ -96,13 +100,13 @@ def stream_fault(container: InputContainer) -> str | None:
 
 
 def _decoded(
-    container: InputContainer, start_s: float | None, rate_hz: float
+    container: InputContainer, start_s: float | None, rate_hz: float, num_threads: int
 ) -> Iterator[av.VideoFrame | None]:
     """Yield the pictures of the first video stream, None where a packet does not decode.
 
     Raises `av.FFmpegError` when the container cannot be read on.
     """
-    stream = prepared(container)
+    stream = prepared(container, num_threads)
     needless = Needless(rate_hz)
     if start_s is None or container.format.name not in WITH_TIMES:
         needless.stop()
@@ -122,13 +126,15 @@ def _decoded(
             yield None
 
 
-def prepared(container: InputContainer) -> VideoStream:
-    """Return the first video stream, to be decoded in the calling thread alone.
+def prepared(container: InputContainer, num_threads: int = 1) -> VideoStream:
+    """Return the first video stream, to be decoded in the calling thread alone, or in several.
 
-    Several cameras share the cores, and a picture is not held back.
+    Alone for cameras, which share the cores: each thread more holds a picture back for as long as
+    the next one is away.
     """
     stream = container.streams.video[0]
-    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_count = num_threads
+    stream.codec_context.thread_type = "FRAME"  # most cameras and files have one slice a picture
     stream.codec_context.options = PIXEL_LIMIT  # the size may change on the way
     return stream
 

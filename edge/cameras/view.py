@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import av
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from edge.cameras.frame import SourceError
@@ -29,10 +30,10 @@ class View:
     size: tuple[int, int] | None = None
     roi: tuple[float, float, float, float] | None = None
 
-    def of(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+    def of(self, picture: av.VideoFrame, scaler: Scaler) -> NDArray[np.uint8]:
         """Return the view of `picture` as uint8 (H, W, 3) RGB; raise `SourceError` if it cannot.
 
-        Scaling and colour are one pass of the decoder's scaler. With a region, the whole picture
+        Scaling and colour are one pass of the stream's `scaler`. With a region, the whole picture
         is scaled so far that the region has the asked size, and is then cut.
         """
         x, y, width, height = self.roi or (0.0, 0.0, 1.0, 1.0)
@@ -45,12 +46,12 @@ class View:
             min(round(x * full[0]), full[0] - cut[0]),
             min(round(y * full[1]), full[1] - cut[1]),
         )
-        rgb = upright.apply(_rgb(picture, upright.turned(full)))
+        rgb = upright.apply(scaler.rgb(picture, upright.turned(full)))
         return np.ascontiguousarray(rgb[top : top + cut[1], left : left + cut[0]])
 
-    def of_bgr(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def of_bgr(self, picture: NDArray[np.uint8], scaler: Scaler) -> NDArray[np.uint8]:
         """Return the view of OpenCV's kind of picture, uint8 (H, W, 3) BGR."""
-        return self.of(av.VideoFrame.from_ndarray(picture, format="bgr24"))
+        return self.of(av.VideoFrame.from_ndarray(picture, format="bgr24"), scaler)
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,28 @@ class Upright:
         return image[:: -1 if self.mirrors_y else 1, :: -1 if self.mirrors_x else 1]
 
 
-def _rgb(picture: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
-    try:
-        # bilinear in swscale widens with the factor, so that shrinking does not alias
-        scaled = picture.reformat(
-            width=size[0], height=size[1], format="rgb24", interpolation="BILINEAR"
-        )
-        return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-    except (av.FFmpegError, ValueError, MemoryError) as error:
-        have = f"{picture.width}x{picture.height} {picture.format.name}"
-        raise SourceError(f"a picture of {have} cannot be scaled to {size}: {error}") from error
+class Scaler:
+    """FFmpeg's scaler for the pictures of one stream; they may change their size on the way.
+
+    Its tables are made once, and it works in the calling thread: left to itself, it would start as
+    many threads as there are cores for each picture, for which a picture of 720p takes twice the
+    CPU. Only one thread at a time may use it.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def rgb(self, picture: av.VideoFrame, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Return `picture` as uint8 (H, W, 3) RGB of `size` (width, height).
+
+        Raises `SourceError` where it cannot be scaled.
+        """
+        try:
+            # bilinear in swscale widens with the factor, so that shrinking does not alias
+            scaled = self._reformatter.reformat(
+                picture, *size, "rgb24", interpolation="BILINEAR", threads=1
+            )
+            return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        except (av.FFmpegError, ValueError, MemoryError) as error:
+            have = f"{picture.width}x{picture.height} {picture.format.name}"
+            raise SourceError(f"a picture of {have} cannot be scaled to {size}: {error}") from error
