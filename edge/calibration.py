@@ -168,7 +168,7 @@ def _calibration(
     held_out = hold_out(
         accusations, weight=weight, hours=seen.hours, budget=budget, shift_hours=shift_hours
     )
-    alarms = [scale.probability(one.score) >= scale.threshold for one in accusations]
+    alarms = [scale.probability(one.score, one.kind) >= scale.threshold for one in accusations]
     false = [one.is_normal and not one.is_real for one in accusations]
     num_left = sum(a and f for a, f in zip(alarms, false, strict=True))
     num_held_out = sum(h.is_alarm and f for h, f in zip(held_out, false, strict=True))
@@ -242,4 +242,4 @@ def _accusation(
 ) -> Accusation:
     # What is not judged passes always, as if it were certain.
     score = 1.0 if found.probability is None else found.probability
-    return Accusation(name, score, is_real, is_normal)
+    return Accusation(name, found.kind, score, is_real, is_normal)

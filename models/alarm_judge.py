@@ -151,7 +151,7 @@ class AlarmJudge:
         score = None if deviation.state == "withdrawn" else self._score(deviation, now_s)
         if score is None:
             return [deviation]
-        probability = self._scale.probability(score)
+        probability = self._scale.probability(score, deviation.kind)
         judged = replace(deviation, probability=probability)
         if deviation.state == "suspected":
             return [judged]

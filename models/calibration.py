@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from industryasm.deviation import FoundKind
 from industryasm.vocabulary import Identifier
 from models.card import ModelCard, ModelError, Sha256
 from models.confusion import Confusion
@@ -46,12 +47,15 @@ class AlarmScale(_Frozen):
     intercept: Finite
     slope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     threshold: Share
+    offsets: dict[FoundKind, Finite] = {}
+    """What a kind of deviation has beside the intercept; 0 for one that is not named."""
     confusion: Confusion | None = None
     """What the recogniser misses and mixes up; None where nobody counted it."""
 
-    def probability(self, score: float) -> float:
-        """Return the probability of an accusation with this score, 0 to 1."""
-        nats = self.intercept + self.slope * logit(score)
+    def probability(self, score: float, kind: FoundKind | None = None) -> float:
+        """Return the probability of an accusation of this kind with this score, 0 to 1."""
+        offset = 0.0 if kind is None else self.offsets.get(kind, 0.0)
+        nats = self.intercept + offset + self.slope * logit(score)
         return 0.5 * (1.0 + math.tanh(0.5 * nats))
 
 

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.calibration import AlarmScale, ReliabilityBin, logit
+from industryasm.deviation import FoundKind
+from models.calibration import AS_SCORED, AlarmScale, ReliabilityBin, logit
 
 Floats = NDArray[np.float64]
 
 _RIDGE = np.array([1e-3, 1.0])
 """Penalties of the squared intercept and slope: what few accusations do not show is not claimed."""
+_KIND_RIDGE = 1.0
+"""The same for what a kind of deviation has of its own: a kind seen seldom is as the others."""
 _MAX_ITERATIONS = 100
 
 
@@ -29,6 +32,7 @@ class Accusation:
     """A confirmed deviation of the monitor, with its score and what it was."""
 
     recording: str
+    kind: FoundKind
     score: float
     is_real: bool
     is_normal: bool
@@ -69,34 +73,41 @@ def counted(accusations: Sequence[Accusation], *, weight: float) -> tuple[Floats
     return weights, real * seen / weights
 
 
-def fit_scale(accusations: Sequence[Accusation], *, weight: float) -> tuple[float, float]:
-    """Fit intercept and slope by logistic regression; `weight` is of units with a deviation.
+def fit_scale(accusations: Sequence[Accusation], *, weight: float) -> AlarmScale:
+    """Fit a scale without a threshold by logistic regression; `weight` as in `counted`.
 
     Ridge, Newton's steps, halved where they overshoot; no randomness. A slope below 0 is 0: that
     a better score means less is chance. Without a real one nothing is known of what is real: the
     score is then the probability.
     """
     if not any(one.is_real for one in accusations):
-        return 0.0, 1.0
+        return AS_SCORED
     scores = np.array([logit(one.score) for one in accusations])
     weights, real = counted(accusations, weight=weight)
     weights *= len(accusations) / weights.sum()
-    design = np.column_stack([np.ones(len(scores)), scores])  # (N, 2)
-    intercept, slope = _newton(design, real, weights).tolist()
+    kinds = sorted({one.kind for one in accusations})
+    of_kind = np.array([[float(one.kind == kind) for kind in kinds] for one in accusations])
+    design = np.column_stack([np.ones(len(scores)), scores, of_kind])  # (N, 2 + kinds)
+    ridge = np.array([*_RIDGE, *[_KIND_RIDGE] * len(kinds)])
+    intercept, slope, *offsets = _newton(design, real, weights, ridge).tolist()
     if slope < 0:
-        return float(_newton(design[:, :1], real, weights)[0]), 0.0
-    return intercept, slope
+        flat = np.arange(len(ridge)) != 1
+        intercept, *offsets = _newton(design[:, flat], real, weights, ridge[flat]).tolist()
+    own = dict(zip(kinds, offsets, strict=True))
+    return AlarmScale(intercept=intercept, slope=max(slope, 0.0), offsets=own, threshold=0.0)
 
 
-def _newton(design: Floats, target: Floats, weights: Floats) -> Floats:
-    found, ridge = np.zeros(design.shape[1]), _RIDGE[: design.shape[1]]
-    loss = _loss(design, target, weights, found)
+def _newton(design: Floats, target: Floats, weights: Floats, ridge: Floats) -> Floats:
+    found = np.zeros(design.shape[1])
+    loss = _loss(design, target, weights, found, ridge)
     for _ in range(_MAX_ITERATIONS):
         shares = 0.5 * (1.0 + np.tanh(0.5 * design @ found))
         slope = design.T @ (weights * (shares - target)) + ridge * found
         curve = (design.T * (weights * shares * (1.0 - shares))) @ design + np.diag(ridge)
         step = np.linalg.solve(curve, slope)
-        while (new := _loss(design, target, weights, found - step)) > loss and np.abs(step).max():
+        while (new := _loss(design, target, weights, found - step, ridge)) > loss and np.abs(
+            step
+        ).max():
             step = step / 2
         found, loss = found - step, min(loss, new)
         if np.abs(step).max() < 1e-10:
@@ -104,10 +115,10 @@ def _newton(design: Floats, target: Floats, weights: Floats) -> Floats:
     return found
 
 
-def _loss(design: Floats, target: Floats, weights: Floats, found: Floats) -> float:
+def _loss(design: Floats, target: Floats, weights: Floats, found: Floats, ridge: Floats) -> float:
     nats = design @ found
     likelihood = weights @ (np.logaddexp(0.0, nats) - target * nats)
-    return float(likelihood + 0.5 * _RIDGE[: len(found)] @ found**2)
+    return float(likelihood + 0.5 * ridge @ found**2)
 
 
 def conformal_threshold(
@@ -161,7 +172,7 @@ def hold_out(
     judged: list[HeldOut] = []
     for one in accusations:
         scale = scales[one.recording]
-        probability = scale.probability(one.score)
+        probability = scale.probability(one.score, one.kind)
         judged.append(HeldOut(probability, probability >= scale.threshold))
     return judged
 
@@ -175,9 +186,10 @@ def scale_of(
     shift_hours: float,
 ) -> tuple[AlarmScale, bool]:
     """Return the scale that the accusations ask for, and whether the hours show the budget."""
-    intercept, slope = fit_scale(accusations, weight=weight)
-    scale = AlarmScale(intercept=intercept, slope=slope, threshold=0.0)
-    false = [scale.probability(o.score) for o in accusations if o.is_normal and not o.is_real]
+    scale = fit_scale(accusations, weight=weight)
+    false = [
+        scale.probability(o.score, o.kind) for o in accusations if o.is_normal and not o.is_real
+    ]
     threshold, is_shown = conformal_threshold(
         false, hours=hours, budget=budget, shift_hours=shift_hours
     )

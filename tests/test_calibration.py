@@ -21,10 +21,12 @@ from edge.calibration_diagram import reliability_svg
 from edge.evaluation.watched import is_normal
 from edge.messages import StationStarted
 from edge.pipeline import load_pipeline
+from industryasm.deviation import FoundKind
 from industryasm.recording import Recording
 from industryasm.vocabulary import load_task
 from linewatch import app
 from models.calibration import (
+    AS_SCORED,
     LEAST_SCORE,
     AlarmScale,
     Calibration,
@@ -55,8 +57,8 @@ TASK = "gear-reducer"
 
 def accusations(real: list[float], false: list[float], *, normal: bool = True) -> list[Accusation]:
     return [
-        *(Accusation(f"r{i}", score, True, False) for i, score in enumerate(real)),
-        *(Accusation(f"f{i}", score, False, normal) for i, score in enumerate(false)),
+        *(Accusation(f"r{i}", "missed", score, True, False) for i, score in enumerate(real)),
+        *(Accusation(f"f{i}", "missed", score, False, normal) for i, score in enumerate(false)),
     ]
 
 
@@ -145,16 +147,30 @@ def test_the_limit_holds_as_often_as_it_says() -> None:
 
 def test_the_fit_finds_the_scale_that_made_the_accusations() -> None:
     rng = np.random.default_rng(5)
-    truth = AlarmScale(intercept=-1.0, slope=1.5, threshold=0.0)
+    offsets: dict[FoundKind, float] = {"missed": -0.5, "repeated": 0.5}
+    truth = AlarmScale(intercept=-1.0, slope=1.5, offsets=offsets, threshold=0.0)
     scores = rng.uniform(0.03, 0.97, 20_000).tolist()
+    kinds: list[FoundKind] = ["missed", "repeated"]
     made = [
-        Accusation(str(i), s, bool(rng.random() < truth.probability(s)), True)
-        for i, s in enumerate(scores)
+        Accusation(str(i), k, s, bool(rng.random() < truth.probability(s, k)), True)
+        for i, (s, k) in enumerate(zip(scores, kinds * 10_000, strict=True))
     ]
-    intercept, slope = fit_scale(made, weight=1.0)
-    assert intercept == pytest.approx(-1.0, abs=0.06)
-    assert slope == pytest.approx(1.5, abs=0.06)
-    assert fit_scale(made, weight=1.0) == (intercept, slope)
+    found = fit_scale(made, weight=1.0)
+    assert found.slope == pytest.approx(1.5, abs=0.06)
+    for kind in kinds:
+        at_even = found.intercept + found.offsets[kind]
+        assert at_even == pytest.approx(-1.0 + offsets[kind], abs=0.1)
+    assert fit_scale(made, weight=1.0) == found
+
+
+def test_a_kind_that_is_seldom_wrong_is_believed_at_a_lower_score() -> None:
+    seen = [
+        *(Accusation(f"a{i}", "missed", 0.7, i < 2, i >= 2) for i in range(20)),
+        *(Accusation(f"b{i}", "unexpected", 0.7, i >= 2, i < 2) for i in range(20)),
+    ]
+    scale = fit_scale(seen, weight=1.0)
+    assert scale.probability(0.7, "missed") < 0.3 < 0.7 < scale.probability(0.7, "unexpected")
+    assert scale.probability(0.7) == scale.probability(0.7, "rework"), "as the mean of the others"
 
 
 @pytest.mark.parametrize(
@@ -168,15 +184,15 @@ def test_the_fit_finds_the_scale_that_made_the_accusations() -> None:
     ],
 )
 def test_a_fit_is_finite_whatever_was_seen(real: list[float], false: list[float]) -> None:
-    intercept, slope = fit_scale(accusations(real, false), weight=0.05)
-    assert math.isfinite(intercept)
-    assert 0 <= slope < 20
-    assert 0 < AlarmScale(intercept=intercept, slope=slope, threshold=0.0).probability(1.0) < 1
+    scale = fit_scale(accusations(real, false), weight=0.05)
+    assert math.isfinite(scale.intercept)
+    assert 0 <= scale.slope < 20
+    assert 0 < scale.probability(1.0, "missed") < 1
 
 
 def test_without_a_real_accusation_the_score_is_the_probability() -> None:
     for made in ([], accusations([], [0.3, 0.8])):
-        assert fit_scale(made, weight=1.0) == (0.0, 1.0)
+        assert fit_scale(made, weight=1.0) == AS_SCORED
     scale, is_shown = scale_of(
         accusations([], [0.3, 0.8]), weight=1.0, hours=20.0, budget=1.0, shift_hours=8.0
     )
@@ -193,7 +209,7 @@ def test_deviations_count_as_rarely_as_they_are_assumed_to_happen() -> None:
     assert (weights * (1 - real)).sum() == pytest.approx(3 + 1), "one more than was seen"
     scale = scale_of(seen, weight=weight, hours=1.0, budget=1.0, shift_hours=8.0)[0]
     share = 50 * weight / (50 * weight + 4)
-    assert scale.probability(0.5) == pytest.approx(share, abs=0.01)
+    assert scale.probability(0.5, "missed") == pytest.approx(share, abs=0.01)
 
 
 def test_with_no_false_accusation_one_is_counted_in_all_the_same() -> None:
