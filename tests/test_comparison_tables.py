@@ -177,6 +177,17 @@ def one_by_one(
     return ((job, run(job)) for job in jobs)
 
 
+def test_the_table_is_printed_as_json_too(finished: Finished) -> None:
+    command = arguments(finished.data, finished.work, "--json")
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    (found,) = json.loads(result.output).values()
+    assert list(found) == ["frames"]
+    rows = [line for line in finished.printed.splitlines() if line.startswith("| ")][1:]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(found["frames"])
+    for row, of_seeds in zip(rows, found["frames"].values(), strict=True):
+        assert row.split(" | ")[1] == f"{of_seeds[0]['decoded']['ignored']['accuracy']:.1f}"
+
+
 def embed_texts(data: Path, work: Path) -> None:
     """Do what a comparison begins with, by a language model that is made at once."""
     splits = labelled_splits(DataSet(data), scaled=False)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -80,6 +80,7 @@ def comparison(
         int, typer.Option(min=1, help="Steps of each training to answer questions, some 4 a step.")
     ] = 64,
     processes: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
 ) -> None:
     """Judge models and data sets on recordings whose truth is known."""
     if context.invoked_subcommand is not None:
@@ -96,11 +97,15 @@ def comparison(
     from industryasm.repairs import Repairs
 
     parts = part or list(TablePart)
+    found: dict[str, dict[str, Any]] = {folder.resolve().name: {} for folder in data}
     for folder in (given.resolve() for given in data):  # `.` has no name
         if TablePart.frames in parts:
             frames = frame_table(folder, work=work, seeds=seeds, steps=steps, processes=processes)
             head = f"{folder.name}: frame-wise, {seeds} seeds, {steps} steps\n"
-            typer.echo("\n".join([head, *frame_table_rows(frames), ""]))
+            found[folder.name]["frames"] = {
+                row: [judgement.as_dict() for judgement in of_row] for row, of_row in frames.items()
+            }
+            _say([head, *frame_table_rows(frames), ""], unless=as_json)
         if TablePart.language in parts:
             both, repairs = (steps, answer_steps), Repairs()
             answers = language_table(
@@ -108,7 +113,16 @@ def comparison(
             )
             head = f"{folder.name}: answers, {seeds} seeds, {steps} and {answer_steps} steps\n"
             left_out = [f"Left out: {line}" for line in repairs.lines()]
-            typer.echo("\n".join([head, *language_table_rows(answers), "", *left_out]))
+            found[folder.name] |= {"language": answers, "left_out": left_out}
+            _say([head, *language_table_rows(answers), "", *left_out], unless=as_json)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+
+
+def _say(lines: list[str], *, unless: bool) -> None:
+    """Print lines as soon as they are known, unless all is printed at the end."""
+    if not unless:
+        typer.echo("\n".join(lines))
 
 
 @evaluate.command()
