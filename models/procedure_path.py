@@ -164,7 +164,7 @@ class ProcedurePath:
         return cost
 
     def _step(self, origin: int, label: int) -> _Place:
-        place, step = self._places[origin], int(self._order.step_of[label])
+        place, step = self._places[origin], self._order.step_of[label]
         if step < 0:
             return place._replace(label=label)
         is_next = self._is_next_unit[origin, label]
@@ -222,9 +222,9 @@ class _Order:
         self._before = [self.bits(procedure.predecessors(s) & required) for s in self._names]
         self._after = [self.bits(procedure.successors(s)) for s in self._names]
         self._background = list(labels).index(BACKGROUND)
-        self.step_of = np.array(
-            [self._names.index(label) if label in procedure else -1 for label in labels]
-        )  # (K,) number of the label's step, -1 for none
+        self.step_of = [
+            self._names.index(label) if label in procedure else -1 for label in labels
+        ]  # (K,) number of the label's step, -1 for none
         expected_s = {step.id: step.expected_s for step in procedure.steps}
         self.expected_s = np.array([expected_s.get(label, 0.0) for label in labels])  # (K,)
         unseen = {} if recall is None else _prices_unseen(labels, recall)
@@ -246,10 +246,11 @@ class _Order:
         """Return what each label costs (K,) here, and whether it begins the next unit."""
         costs = np.zeros(len(self.step_of))
         is_next = np.zeros(len(costs), np.bool_)
-        for label, step in enumerate(self.step_of.tolist()):
+        leaving = self._leaving_unit(done, passed)
+        for label, step in enumerate(self.step_of):
             if step >= 0:
                 here = self._here(step, done, passed, newest)
-                there = self._there(step, done, passed)
+                there = leaving + self._skipped(self._before[step])
                 costs[label], is_next[label] = min(here, there), there < here
             elif label != self._background:
                 costs[label] = self._costs.insert
@@ -266,20 +267,22 @@ class _Order:
             return 0.0
         return costs.repeat + costs.undo * overtaken
 
-    def _there(self, step: int, done: int, passed: int) -> float:
-        """Return the price of a step as one of the next unit."""
+    def _leaving_unit(self, done: int, passed: int) -> float:
+        """Return the price of beginning the next unit, whatever its first step is."""
         if not done:
             return math.inf
-        costs = self._costs
         left_out = self._skipped(self._required & ~(done | passed))
-        missing = self._skipped(self._before[step])
-        return costs.next_unit + min(left_out, costs.abandon) + missing
+        return self._costs.next_unit + min(left_out, self._costs.abandon)
 
     def _skipped(self, steps: int) -> float:
         """Return the price of `steps` that were not seen though they come before what was."""
         unseen = steps & self._passable
         price = self._costs.skip * (steps & ~unseen).bit_count()
-        return price + sum(cost for n, cost in enumerate(self._unseen) if unseen >> n & 1)
+        while unseen:
+            lowest = unseen & -unseen
+            price += self._unseen[lowest.bit_length() - 1]
+            unseen ^= lowest
+        return price
 
 
 def _prices_unseen(labels: Sequence[str], recall: Floats) -> dict[str, float]:
