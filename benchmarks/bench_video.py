@@ -31,8 +31,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "datasets"), str(ROOT / "tests")]
 from rtsp_server import RtspServer  # noqa: E402  (the camera of the tests)
 
 from edge.cameras.sources import open_source  # noqa: E402
-from edge.evaluation.cli import score_table  # noqa: E402
-from edge.evaluation.streamed import Evaluation, baseline_labels, delay_of  # noqa: E402
+from edge.evaluation.segmentation_table import score_table  # noqa: E402
+from edge.evaluation.streamed import Evaluation, baseline_labels, score_systems  # noqa: E402
 from edge.features import Features  # noqa: E402
 from edge.pipeline import StepStream  # noqa: E402
 from industryasm.segment import Segment, frame_labels  # noqa: E402
@@ -42,7 +42,6 @@ from models.chunks import ChunkShape  # noqa: E402
 from models.decoder import DecoderConfig, StreamDecoder  # noqa: E402
 from models.encoder import FEATURE_DIM  # noqa: E402
 from models.export import write_model  # noqa: E402
-from models.metrics import segmentation_score  # noqa: E402
 from models.runtime import Encoder, load_encoder, load_model  # noqa: E402
 from models.step_network import StepNetworkShape  # noqa: E402
 from models.training.frames import LabelledSequence, TrainingConfig, train  # noqa: E402
@@ -133,11 +132,7 @@ def measure(video: Path, label_file: Path, *, seed: int) -> tuple[Evaluation, in
     predicted["linewatch, streamed over RTSP"] = [
         frame_labels(streamed, test_part.times_s.tolist())
     ]
-    scores = {
-        name: segmentation_score(predicted=labels, truth=[test_truth])
-        for name, labels in predicted.items()
-    }
-    return Evaluation(scores, delay_of(delays)), dropped
+    return score_systems(predicted, [test_truth], delays), dropped
 
 
 def _read_labels(path: Path) -> list[Segment]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from edge.pipeline import Pipeline, load_pipeline
 from edge.reporter import Reporter, task_info
 from industryasm.recording import DataSet
 from industryasm.stations.rendering import render_data_set
-from industryasm.vocabulary import load_task
+from industryasm.vocabulary import BACKGROUND, load_task
 from linewatch import app
 from models.calibration import AS_SCORED, read_calibration
 from models.card import SHIPPED, read_card
@@ -139,6 +140,29 @@ def test_a_model_is_calibrated_by_command_and_judged_with_that(
     assert systems["always alarm"]["invented"] == required * num_units
     with pytest.raises(CalibrationError, match="twice"):
         calibrate(str(folder), [rendered.folder] * 2, "train", AlarmBudget())
+
+
+def test_streamed_segments_are_scored_by_both_background_rules_and_by_class(
+    rendered: DataSet,
+) -> None:
+    command = ["evaluate", "segmentation", TASK, "--data", str(rendered.folder)]
+    result = CliRunner().invoke(app, [*command, "--split", "validation", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    ours, majority = "linewatch, streamed segments", "majority class"
+    assert found["scores"][ours]["f1_50"] > 80
+    for name in ours, majority:
+        for of_frames in ("accuracy", "num_frames"):
+            assert found["scores"][name][of_frames] == found["background_counted"][name][of_frames]
+    assert found["scores"][majority]["edit"] == 0, "background is no segment"
+    assert found["background_counted"][majority]["edit"] > 0
+    labels = {span.label for r in rendered.split("validation") for span in r.visible_work()}
+    assert set(found["by_class"][ours]) == {*labels, BACKGROUND}
+    assert sorted(found["by_class"][majority].values())[:-1] == [0.0] * len(labels - {BACKGROUND})
+    table = CliRunner().invoke(app, [*command, "--split", "validation"]).output.splitlines()
+    assert sum(line.startswith("majority class") for line in table) == 2
+    means = [statistics.fmean(one.values()) for one in found["by_class"].values()]
+    assert table[-1].split()[-len(means) :] == [f"{mean:.1f}" for mean in means]
 
 
 def test_features_are_computed_once_and_kept(rendered: DataSet) -> None:

@@ -6,7 +6,6 @@ PyTorch, which the probes are fitted with, is imported when a command needs it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +16,7 @@ import typer
 from industryasm.fault import UserFault
 
 if TYPE_CHECKING:
-    from edge.evaluation.streamed import Evaluation
     from industryasm.recording import SplitName
-    from models.metrics import SegmentationScore
 
 evaluate = typer.Typer(
     help="Judge models and data sets on recordings whose truth is known.",
@@ -133,6 +130,7 @@ def segmentation(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Score streamed segments against the truth, beside the probes and the majority class."""
+    from edge.evaluation.segmentation_table import score_table
     from edge.evaluation.streamed import evaluate_segmentation
 
     evaluation = evaluate_segmentation(model, data, split.value)
@@ -195,6 +193,7 @@ def baselines(
     The majority class and linear probes of single frames, fitted on the training split.
     """
     from edge.evaluation.difficulty import label_by_baselines, pooled_scores
+    from edge.evaluation.segmentation_table import score_rows
     from industryasm.recording import DataSet
 
     found = []
@@ -293,18 +292,3 @@ def predict(
             file.write(json.dumps({"recording": recording, "segments": segments}) + "\n")
             num_segments += len(segments)
     typer.echo(f"{out}: {num_segments} segments")
-
-
-def score_table(evaluation: Evaluation) -> str:
-    """Word an evaluation as a table for a terminal."""
-    delay = evaluation.delay
-    told = f"a step is given out {delay.median_s:.1f} s after its end (p95 {delay.p95_s:.1f} s)"
-    return "\n".join([*score_rows(evaluation.scores), told])
-
-
-def score_rows(scores: Mapping[str, SegmentationScore]) -> list[str]:
-    """Word scores by system as the rows of a table for a terminal."""
-    return [f"{'':36} accuracy   edit  F1@10  F1@25  F1@50"] + [
-        f"{name:36} {s.accuracy:8.1f} {s.edit:6.1f} {s.f1_10:6.1f} {s.f1_25:6.1f} {s.f1_50:6.1f}"
-        for name, s in scores.items()
-    ]

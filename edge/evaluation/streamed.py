@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from models.decoder import StreamDecoder
 from models.metrics import (
     DeviationScore,
     SegmentationScore,
+    background_rules,
+    class_accuracy,
     match_deviations,
-    segmentation_score,
 )
 from models.runtime import TemporalModel
 
@@ -54,10 +55,34 @@ class Delay:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by system, and the delay of the streamed one."""
+    """Scores by system, and the delay of the streamed one.
+
+    In `scores` background makes no segment, in `background_counted` it is a label as any other
+    (`models.metrics.BackgroundRules`). `by_class` is the percentage of each label's frames that
+    are right.
+    """
 
     scores: dict[str, SegmentationScore]
+    background_counted: dict[str, SegmentationScore]
+    by_class: dict[str, dict[str, float]]
     delay: Delay
+
+
+def score_systems(
+    predicted: Mapping[str, Sequence[Sequence[str]]],
+    truth: Sequence[Sequence[str]],
+    delays_s: Sequence[float],
+) -> Evaluation:
+    """Score the labels of the frames that each system gives; `truth` is of the same recordings."""
+    rules = {
+        name: background_rules(predicted=rows, truth=truth) for name, rows in predicted.items()
+    }
+    return Evaluation(
+        {name: score.ignored for name, score in rules.items()},
+        {name: score.counted for name, score in rules.items()},
+        {name: class_accuracy(predicted=rows, truth=truth) for name, rows in predicted.items()},
+        delay_of(delays_s),
+    )
 
 
 def stream(model: TemporalModel, features: Features, decoder: StreamDecoder) -> Streamed:
@@ -109,13 +134,7 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
     )
     predicted["network, best label of each frame"] = [s.argmax for s in streamed]
     predicted["linewatch, streamed segments"] = [s.labels for s in streamed]
-    return Evaluation(
-        {
-            name: segmentation_score(predicted=labels, truth=truth)
-            for name, labels in predicted.items()
-        },
-        delay_of([s for one in streamed for s in one.delays_s]),
-    )
+    return score_systems(predicted, truth, [s for one in streamed for s in one.delays_s])
 
 
 def station_decoder(opened: Opened) -> StreamDecoder:
@@ -156,9 +175,9 @@ def baseline_labels(
     return out
 
 
-def delay_of(delays_s: list[float]) -> Delay:
+def delay_of(delays_s: Sequence[float]) -> Delay:
     """Summarise delays; zeros when there are none."""
-    values = np.array(delays_s or [0.0])
+    values = np.array(list(delays_s) or [0.0])
     return Delay(float(np.median(values)), float(np.quantile(values, 0.95)))
 
 
