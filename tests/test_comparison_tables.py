@@ -193,7 +193,7 @@ def embed_texts(data: Path, work: Path) -> None:
     splits = labelled_splits(DataSet(data), scaled=False)
     claim(work / data.name / "frames", splits)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.temporalvlm.language_model.smollm2", tiny_language)
+        patch.setattr("models.temporalvlm.pretrained.smollm2", tiny_language)
         frame_comparison._prepare_texts(splits, work / data.name / "frames")
 
 
@@ -507,7 +507,11 @@ def test_several_seeds_are_told_as_mean_and_spread() -> None:
 
 
 def tiny_system(
-    training: AnswerTraining, *, feature_dim: int, cache: Path | None = None
+    training: AnswerTraining,
+    *,
+    feature_dim: int,
+    cache: Path | None = None,
+    device: torch.device | None = None,
 ) -> VideoLanguageModel:
     torch.manual_seed(training.seed)
     marks = None if training.time_marks is None else 4

@@ -27,12 +27,11 @@ from models.temporalvlm.config import (
 from models.temporalvlm.language_model import (
     LanguageModel,
     LanguageModelError,
-    from_folder,
-    smollm2,
     time_mark,
 )
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.parts import part_parameters
+from models.temporalvlm.pretrained import from_folder, smollm2
 from models.temporalvlm.segmentation import change_points, cut
 from models.temporalvlm.timestamps import DigitTimestamps, WordPieceTimestamps, sentence
 from models.temporalvlm.video import SegmentedVideos, VideoError, collate, segment_video

@@ -27,9 +27,10 @@ from models.temporalvlm.config import (
     TemporalVLMConfig,
 )
 from models.temporalvlm.image_encoder import FrozenImageEncoder, ImageEncoderError
-from models.temporalvlm.language_model import LanguageModel, llama_2_7b_layout
+from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.parts import parameter_counts
+from models.temporalvlm.pretrained import llama_2_7b_layout
 from models.temporalvlm.timestamps import DigitTimestamps
 
 

@@ -20,13 +20,13 @@ LANGUAGE = LanguageConfig(
 )
 
 
-def byte_tokenizer() -> Any:
+def byte_tokenizer(begin: str = "<|im_start|>", end: str = END) -> Any:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     plain = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     plain.decoder = decoders.ByteLevel()
     wrapped: Any = PreTrainedTokenizerFast  # it has no types
-    return wrapped(tokenizer_object=plain, bos_token="<|im_start|>", eos_token=END, pad_token=END)
+    return wrapped(tokenizer_object=plain, bos_token=begin, eos_token=end, pad_token=end)
 
 
 def tiny_llama(max_positions: int = 512) -> LlamaForCausalLM:

@@ -59,6 +59,16 @@ def train_answers(
     steps: Annotated[int, typer.Option(min=1, help="Steps of the first stage.")] = 800,
     answer_steps: Annotated[int, typer.Option(min=1, help="Steps with the language model.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
+    llama: Annotated[
+        Path | None,
+        typer.Option(help="Local Hugging Face folder of a LLaMA-2-chat model [SmolLM2-135M]."),
+    ] = None,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option(help="Compute layers twice, to hold less in memory.")
+    ] = False,
+    shard: Annotated[
+        bool, typer.Option(help="Share the parameters between torchrun's processes (FSDP).")
+    ] = False,
 ) -> None:
     """Train a video language model on recordings, to be asked with `linewatch ask`.
 
@@ -74,15 +84,24 @@ def train_answers(
 
     splits = labelled_splits(DataSet(data))
     marks = answer_training.TIME_MARKS if written_times else None
-    training = AnswerTraining(system.value, marks, (steps, answer_steps), seed)
+    training = AnswerTraining(
+        system.value,
+        marks,
+        (steps, answer_steps),
+        seed,
+        llama=llama,
+        gradient_checkpointing=gradient_checkpointing,
+        shard=shard,
+    )
     repairs = Repairs()
     with distributed.start() as device:
-        answer_training.train_answers(
+        model = answer_training.train_answers(
             training, splits, out, cache=smollm2_cache(), device=device, repairs=repairs
         )
         if not distributed.writes():
             return
-    card = write_card(out, training, splits)
+    assert model.language is not None
+    card = write_card(out, training, splits, model.language.config.name)
     for line in repairs.lines():
         typer.echo(f"questions about the split validation: {line}")
     typer.echo(f"{out}: {training.name}, trained on {card.trained_on}")

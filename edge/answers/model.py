@@ -47,6 +47,15 @@ class AnswerModelError(UserFault, ValueError):
     """A folder holds no model that answers, or one that does not fit the recording."""
 
 
+class LocalLlama(BaseModel):
+    """A language model of one's own: where it lies, and the name that tells its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    name: str
+
+
 class AnswerCard(BaseModel):
     """What a model is: its system, its input, where it came from."""
 
@@ -63,6 +72,8 @@ class AnswerCard(BaseModel):
     feature_dim: Annotated[int, Field(gt=0, le=65536)]
     vocabularies: dict[Identifier, Sha256] | None = None
     """The tasks it was trained on; None on cards that were written before 2026-11-23."""
+    llama: LocalLlama | None = None
+    """None is SmolLM2."""
     weights_sha256: Sha256
     scale_sha256: Sha256
     trained_on: str
@@ -77,8 +88,10 @@ class Reply:
     read: ReadAnswer[Any]
 
 
-def write_card(folder: Path, training: AnswerTraining, splits: LabelledSplits) -> AnswerCard:
-    """Make the folder of a finished training a model that can be asked."""
+def write_card(
+    folder: Path, training: AnswerTraining, splits: LabelledSplits, language: str
+) -> AnswerCard:
+    """Make the folder of a finished training a model that can be asked; `language` is a name."""
     from safetensors.numpy import save_file
 
     from models.training.checkpoint import put_in_place
@@ -87,6 +100,9 @@ def write_card(folder: Path, training: AnswerTraining, splits: LabelledSplits) -
     part = folder / f"{SCALE}.part"
     save_file({name: values.astype(np.float32) for name, values in scale.items()}, part)
     put_in_place(part, folder / SCALE)
+    llama = None
+    if training.llama is not None:
+        llama = LocalLlama(folder=training.llama.resolve(), name=language)
     card = AnswerCard(
         system=training.system,
         time_marks=training.time_marks,
@@ -96,6 +112,7 @@ def write_card(folder: Path, training: AnswerTraining, splits: LabelledSplits) -
         rate_hz=splits.rate_hz,
         feature_dim=len(splits.scale.mean),
         vocabularies={name: task.vocabulary_hash() for name, task in splits.tasks.items()},
+        llama=llama,
         weights_sha256=file_sha256(folder / WEIGHTS),
         scale_sha256=file_sha256(folder / SCALE),
         trained_on=f"{splits.name}: {len(splits.videos['train'])} recordings, "
@@ -124,6 +141,7 @@ class AnswerModel:
         width, and for a segmentation without a task or by steps that it was not trained on.
         """
         from models.temporalvlm.video import segment_video
+        from models.training.distributed import device_of
 
         if features.features.shape[1] != self.card.feature_dim:
             raise AnswerModelError(
@@ -135,6 +153,7 @@ class AnswerModel:
         instruction = write_instruction(question)
         scaled = self._scale.apply(features.features)
         video, _ = segment_video(scaled, features.times_s, self._model.segmentation)
+        video = video.to(device_of(self._model))
         longest = LONGEST_ANSWER[question.task]
         (answer,) = self._model.answer(video, [instruction], max_new_tokens=longest)
         return Reply(instruction, answer, _read(question, answer, task, duration_s))
@@ -165,6 +184,7 @@ def load_answer_model(folder: Path, *, cache: Path) -> AnswerModel:
     """
     from safetensors.numpy import load_file
 
+    from models.training.distributed import own_device
     from models.training.loop import TrainingError, load_weights
 
     card = read_card(folder)
@@ -176,13 +196,24 @@ def load_answer_model(folder: Path, *, cache: Path) -> AnswerModel:
             )
     stored = load_file(folder / SCALE)
     scale = FeatureScale(stored["mean"], stored["spread"])
-    training = AnswerTraining(card.system, card.time_marks, card.steps, card.seed)
-    model = new_model(training, feature_dim=card.feature_dim, cache=cache)
+    llama = None if card.llama is None else card.llama.folder
+    training = AnswerTraining(card.system, card.time_marks, card.steps, card.seed, llama=llama)
+    model = new_model(training, feature_dim=card.feature_dim, cache=cache, device=own_device())
+    if card.llama is not None and _language(model) != card.llama.name:
+        raise AnswerModelError(
+            f"{card.llama.folder}: holds other files than when {folder} was trained with them "
+            f"({_language(model)}, not {card.llama.name}); put those back, or train again"
+        )
     try:
         load_weights(model, folder / WEIGHTS)
     except TrainingError as error:
         raise AnswerModelError(f"{error}; this version builds {card.system} otherwise") from error
     return AnswerModel(card, scale, model)
+
+
+def _language(model: VideoLanguageModel) -> str:
+    assert model.language is not None
+    return model.language.config.name
 
 
 def read_card(folder: Path) -> AnswerCard:

