@@ -3,27 +3,28 @@
 Stands between the cycle monitor and whoever takes findings. It knows what the network saw and what
 the decoder made of it, no rules of the procedure. An accusation's score is from 0 to 1:
 
-    missed                 1 - (seconds that the step was seen for in the cycle) / its usual time
+    missed, wrong_part     1 - (seconds that the step was seen for in the cycle) / its usual time
     repeated, rework       the weaker of the two times that the step was done
     out_of_order           how well the step was seen, less where it was short
-    unexpected, wrong_part how well the unexpected work was seen
+    unexpected             how well the unexpected work was seen
     too_long, too_short, incomplete    how well the step was seen
 
 and its probability is what accusations of such a score came to on recordings whose truth is known
 (`models.calibration`). What is told of work before the judge began, or longer ago than it
 remembers, has no probability and passes.
 
-Where the scale has a `Confusion`, a missed step's score is multiplied by its recall: who often does
-not see a step is no good witness that it was not done. And an accusation that hangs on telling two
-steps apart that look alike is `unsure`, however probable. Either the frames in question leave it
-open (`LOOK_ALIKE`), and the evidence for one step is at least half of the other's (`CLOSE`) over
+Where the scale has a `Confusion`, the score of a step not done is multiplied by its recall: who
+often does not see a step is no good witness that it was not done. And an accusation that hangs on
+telling two steps apart that look alike is `unsure`, however probable. Either the frames in question
+leave it open (`LOOK_ALIKE`), and the evidence for one step is at least half of the other's
+(`CLOSE`) over
 
-    missed X               a time that Y was done in this cycle
+    missed, wrong_part X        a time that Y was done in this cycle
     repeated, out_of_order X    one of both times, or that time
 
 or one is the trace of the other, where whole times of X are said to be Y (`TAKEN_FOR`):
 
-    missed X               Y was done twice in this cycle, or for half as long again as usual
+    missed, wrong_part X        Y was done twice in this cycle, or half as long again as usual
     repeated, out_of_order Y    X was not done in this cycle so far
 """
 
@@ -51,6 +52,7 @@ Span = tuple[float, float]
 
 _MAX_CYCLES = 4  # whose spans are remembered: a finding is of the running cycle or the one before
 _SUFFIX = "-unsure"
+_NOT_DONE = ("missed", "wrong_part")  # both say of a step that it was not done
 _TOO_LONG = 1.5  # of the usual time: two steps that run into one another take twice as long
 
 
@@ -167,11 +169,11 @@ class AlarmJudge:
         if self._since_s is None or deviation.detected_s < self._since_s:
             return None
         match deviation.kind:
-            case "missed":
+            case "missed" | "wrong_part":
                 return self._absence(deviation, now_s)
             case "repeated" | "rework":
                 return self._both_times(deviation)
-            case "unexpected" | "wrong_part":
+            case "unexpected":
                 return self._mean_confidence(UNEXPECTED, deviation)
             case "out_of_order":
                 done = self._times_done(deviation.step, deviation.start_s, deviation.end_s)
@@ -214,7 +216,7 @@ class AlarmJudge:
     def _taken_for_another(self, deviation: Deviation) -> str | None:
         """Return the step that the accused one may have been taken for, or that for it."""
         accused, cycle = deviation.step, self._cycle(deviation.cycle)
-        if deviation.kind == "missed" and self._once(accused):
+        if deviation.kind in _NOT_DONE and self._once(accused):
             others = (o for o in self._taken_for.get(accused, ()) if self._once(o))
             return next((o for o in others if self._is_done_too_much(o, cycle)), None)
         if deviation.kind in ("repeated", "out_of_order") and self._once(accused):
@@ -239,7 +241,7 @@ class AlarmJudge:
     def _hinges(self, deviation: Deviation, other: str) -> list[Segment]:
         """Return the times that an accusation hangs on, were the step taken for `other`."""
         match deviation.kind:
-            case "missed":
+            case "missed" | "wrong_part":
                 return self._times_done(other, *self._cycle(deviation.cycle))
             case "repeated":
                 return self._last_times(deviation)
