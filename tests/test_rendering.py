@@ -1,6 +1,7 @@
 """Rendered recordings: the same seed gives the same file, and the truth is that of the frames."""
 
 import hashlib
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -122,3 +123,40 @@ def test_a_wrong_annotation_is_refused_with_its_place(
     path.write_text(text.replace(change[0], change[1], 1))
     with pytest.raises(RecordingError, match=says):
         read_recording(path)
+
+
+def test_a_rendering_that_was_stopped_goes_on_and_a_finished_one_is_done_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = load_task("relay-module")
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+
+    def rendered(folder: Path, *, cycles: int = 1) -> Iterator[Recording]:
+        return render_data_set(task, folder, num_recordings=2, cycles=cycles, seed=3)
+
+    names = [recording.id for recording in rendered(whole)]
+    next(rendered(stopped))
+    done = stopped / "videos" / f"{names[0]}.mp4"
+    (stopped / "videos" / f"{names[1]}.part.mp4").write_bytes(b"half a picture")
+    written_ns = done.stat().st_mtime_ns
+    list(rendered(stopped))
+    assert done.stat().st_mtime_ns == written_ns
+    files = {path.relative_to(whole): path.read_bytes() for path in sorted(whole.rglob("*.*"))}
+    again = {path.relative_to(stopped): path.read_bytes() for path in sorted(stopped.rglob("*.*"))}
+    assert again == files
+    next(rendered(stopped))
+    assert done.stat().st_mtime_ns > written_ns, "it has its index, and is done anew"
+    (stopped / "dataset.json").unlink()
+    other = next(rendered(stopped, cycles=2))
+    assert len(other.cycles) == 2, "what lies there is of other work"
+
+    kept = done.read_bytes()
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("industryasm.stations.rendering.Drawing.draw", fails)
+    with pytest.raises(KeyboardInterrupt):
+        next(rendered(stopped))
+    assert done.read_bytes() == kept, "a video is there whole or not at all"
+    assert not list(stopped.rglob("*.part.*"))

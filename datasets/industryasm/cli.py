@@ -108,9 +108,10 @@ def rendered_47(
 ) -> None:
     """Render the fixed benchmark of all tasks and compare it with the published digest."""
     from industryasm.fault import UserFault
+    from industryasm.recording import INDEX_FILE
     from industryasm.stations.rendered_47 import digest, known_digest, render_benchmark
 
-    if (out / "dataset.json").exists():
+    if (out / INDEX_FILE).exists():
         raise UserFault(f"{out}: there is a data set already")
     for recording in render_benchmark(out, tasks=task, workers=workers):
         _tell(recording)

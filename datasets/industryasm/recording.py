@@ -40,6 +40,8 @@ from industryasm.vocabulary import (
     write_task,
 )
 
+INDEX_FILE = "dataset.json"
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SplitName = Literal["train", "validation", "test"]
 RecordingId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
@@ -160,9 +162,20 @@ class Recording(_Frozen):
 
     def write(self, folder: Path) -> None:
         """Write the annotation into the data set at `folder`."""
-        path = folder / "recordings" / f"{self.id}.json"
+        path = self._path(folder)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        path.write_text(self._text(), encoding="utf-8")
+
+    def lies_in(self, folder: Path) -> bool:
+        """Tell whether the data set at `folder` has this annotation, word for word."""
+        path = self._path(folder)
+        return path.is_file() and path.read_bytes() == self._text().encode()
+
+    def _path(self, folder: Path) -> Path:
+        return folder / "recordings" / f"{self.id}.json"
+
+    def _text(self) -> str:
+        return self.model_dump_json(indent=1) + "\n"
 
 
 def _is_of(span: Segment, deviation: AnnotatedDeviation) -> bool:
@@ -203,7 +216,7 @@ class DataSet:
     def __init__(self, folder: Path) -> None:
         """Read the index; raise `RecordingError` when `folder` holds no data set."""
         self.folder = folder
-        self.index = _read_json(folder / "dataset.json", DataSetIndex)
+        self.index = _read_json(folder / INDEX_FILE, DataSetIndex)
 
     def split(self, name: SplitName) -> Iterator[Recording]:
         """Yield the recordings of one split in the index's order."""
@@ -260,7 +273,7 @@ def write_index(folder: Path, index: DataSetIndex) -> None:
     """Write `dataset.json` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(index.model_dump(mode="json"), indent=1)
-    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+    (folder / INDEX_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _read_json(path: Path, model: type[ModelT]) -> ModelT:

@@ -18,7 +18,14 @@ from typing import Literal
 import numpy as np
 
 from industryasm.fault import UserFault
-from industryasm.recording import DataSet, DataSetIndex, Recording, SplitName, write_index
+from industryasm.recording import (
+    INDEX_FILE,
+    DataSet,
+    DataSetIndex,
+    Recording,
+    SplitName,
+    write_index,
+)
 
 Trait = Literal["operator", "station"]
 Tie = tuple[Trait, str]
@@ -79,7 +86,7 @@ def write_splits(data: DataSet, splits: Sequence[Split]) -> None:
     try:
         with TemporaryDirectory(dir=data.folder, prefix=".split-") as scratch:
             write_index(Path(scratch), DataSetIndex(name=data.index.name, splits=members))
-            (Path(scratch) / "dataset.json").replace(data.folder / "dataset.json")
+            (Path(scratch) / INDEX_FILE).replace(data.folder / INDEX_FILE)
     except OSError as error:
         message = f"{data.folder}: dataset.json cannot be written: {error.strerror or error}"
         raise SplitError(message) from error

@@ -14,11 +14,9 @@ from industryasm.inspection.annotation_check import check_annotation, read_annot
 from industryasm.inspection.gap import gaps
 from industryasm.inspection.media_check import check_features, check_video
 from industryasm.inspection.problem import Problem
-from industryasm.recording import DataSetIndex, Recording, RecordingError, SplitName
+from industryasm.recording import INDEX_FILE, DataSetIndex, Recording, RecordingError, SplitName
 from industryasm.vocabulary import TASKS_FOLDER, Task, read_task
 from industryasm.yaml_file import YamlFileError
-
-INDEX = "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,8 @@ def validate_data_set(folder: Path, *, videos: bool = True) -> Validation:
 
     Raises `RecordingError` when there is neither an index nor a folder of recordings.
     """
-    if not (folder / INDEX).is_file() and not (folder / "recordings").is_dir():
-        raise RecordingError(f"{folder}: holds neither {INDEX} nor recordings/")
+    if not (folder / INDEX_FILE).is_file() and not (folder / "recordings").is_dir():
+        raise RecordingError(f"{folder}: holds neither {INDEX_FILE} nor recordings/")
     index, problems = _read_index(folder)
     paths = sorted((folder / "recordings").glob("*.json"))
     recordings: list[Recording] = []
@@ -93,18 +91,20 @@ def validate_data_set(folder: Path, *, videos: bool = True) -> Validation:
 
 def _read_index(folder: Path) -> tuple[DataSetIndex | None, list[Problem]]:
     try:
-        content = (folder / INDEX).read_bytes()
+        content = (folder / INDEX_FILE).read_bytes()
         return DataSetIndex.model_validate_json(content), []
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
-        return None, [Problem("error", "index", INDEX, "", message)]
+        return None, [Problem("error", "index", INDEX_FILE, "", message)]
     except ValidationError as error:
         twice = [("splits", message) for message in _given_twice(content)]
         shape = [
             (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
             for item in error.errors(include_url=False)
         ]
-        return None, [Problem("error", "index", INDEX, *problem) for problem in [*shape, *twice]]
+        return None, [
+            Problem("error", "index", INDEX_FILE, *problem) for problem in [*shape, *twice]
+        ]
 
 
 def _given_twice(content: bytes) -> Iterator[str]:
@@ -167,9 +167,9 @@ def _check_index(index: DataSetIndex, present: set[str]) -> Iterator[Problem]:
     for name, split in listed.items():
         if name not in present:
             message = f"{name!r}: there is no recordings/{name}.json"
-            yield Problem("error", "index", INDEX, f"splits.{split}", message)
+            yield Problem("error", "index", INDEX_FILE, f"splits.{split}", message)
     for name in sorted(present - listed.keys()):
-        message = f"is in no split of {INDEX}"
+        message = f"is in no split of {INDEX_FILE}"
         yield Problem("error", "index", f"recordings/{name}.json", "", message)
 
 
@@ -197,9 +197,9 @@ def _leak(what: str, value: str, splits: Sequence[str], *, is_only_one: bool) ->
     if what == "station" or is_only_one:
         # Published splits share stations, and one station cannot be held apart from itself.
         message = f"{where}: results will not tell how another {what} would do"
-        return Problem("warning", "split-leak", INDEX, "splits", message)
+        return Problem("warning", "split-leak", INDEX_FILE, "splits", message)
     message = f"{where}: what is learnt from it is tested on it (see `linewatch data split`)"
-    return Problem("error", "split-leak", INDEX, "splits", message)
+    return Problem("error", "split-leak", INDEX_FILE, "splits", message)
 
 
 def _stray_files(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from industryasm.deviation import KnownKind
-from industryasm.recording import DataSetIndex, Recording, SplitName, write_index
+from industryasm.recording import INDEX_FILE, DataSetIndex, Recording, SplitName, write_index
 from industryasm.stations.rendering import draw_departure, named_looks, render_recording
 from industryasm.stations.script import PLANTABLE
 from industryasm.vocabulary import load_task, task_ids
@@ -65,7 +65,7 @@ def render_benchmark(
 ) -> Iterator[Recording]:
     """Render the benchmark, or some tasks of it, yielding each recording when it is written.
 
-    The index is written last, so a folder with one is whole.
+    The index is written last, so a folder with one is whole. One that was stopped goes on.
     """
     planned = plan(tasks)
     with ProcessPoolExecutor(workers or os.cpu_count()) as pool:
@@ -80,7 +80,7 @@ def render_benchmark(
 def digest(folder: Path) -> str:
     """Return the SHA-256 over the names and bytes of a data set's annotations and videos."""
     total = hashlib.sha256()
-    files = [folder / "dataset.json", *folder.glob("recordings/*.json"), *folder.glob("videos/*")]
+    files = [folder / INDEX_FILE, *folder.glob("recordings/*.json"), *folder.glob("videos/*")]
     for path in sorted(files):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         total.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
@@ -100,4 +100,5 @@ def _render(planned: PlannedRecording, folder: Path) -> Recording:
         **named_looks(planned.operator, planned.station, SEED),
         planted=[planned.planted],
         seed=SEED,
+        keep=True,
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from industryasm.deviation import KnownKind
 from industryasm.recording import (
+    INDEX_FILE,
     AnnotatedCycle,
     AnnotatedDeviation,
     AnnotatedSegment,
@@ -83,23 +84,20 @@ def render_recording(
     camera: Camera,
     planted: Sequence[KnownKind | None],
     seed: int,
+    keep: bool = False,
 ) -> Recording:
     """Render one video with a cycle for each entry of `planted` and write it with its annotation.
 
     The video goes to `folder`/videos, the annotation to `folder`/recordings. What is done, who
-    passes and how the camera flickers follows from `recording_id` and `seed`.
+    passes and how the camera flickers follows from `recording_id` and `seed`. With `keep`, one
+    that lies there with this annotation is not rendered again.
     """
     rng = _generator(seed, "recording", task.id, recording_id)
     script = write_script(task, operator, planted, rng=rng)
     num_frames = sum(_num_frames(action) for cycle in script for action in cycle.actions)
-    worker = Worker(task, operator, RATE_HZ, rng)
-    drawing = Drawing(task, operator, camera.bench, rng)
-    surroundings = Surroundings(rng, num_frames=num_frames, rate_hz=RATE_HZ)
-    optics = Optics(camera, rng, rate_hz=RATE_HZ)
+    truth = _truth(script)
     video = Path("videos") / f"{recording_id}.mp4"
     path = folder / video
-    with VideoWriter(path, width=WIDTH, height=HEIGHT, rate_hz=RATE_HZ, crf=camera.crf) as writer:
-        truth = _play(script, worker, drawing, surroundings, optics, writer)
     recording = Recording(
         id=recording_id,
         task=task.id,
@@ -118,8 +116,28 @@ def render_recording(
         segments=tuple(truth.segments),
         deviations=tuple(truth.deviations),
     )
+    if keep and path.is_file() and recording.lies_in(folder):
+        return recording
+    worker = Worker(task, operator, RATE_HZ, rng)
+    drawing = Drawing(task, operator, camera.bench, rng)
+    surroundings = Surroundings(rng, num_frames=num_frames, rate_hz=RATE_HZ)
+    optics = Optics(camera, rng, rate_hz=RATE_HZ)
+    with VideoWriter(path, width=WIDTH, height=HEIGHT, rate_hz=RATE_HZ, crf=camera.crf) as writer:
+        _play(script, worker, drawing, surroundings, optics, writer)
     recording.write(folder)
     return recording
+
+
+def _truth(script: Sequence[CycleScript]) -> _Truth:
+    truth, num_frames = _Truth(), 0
+    for number, cycle in enumerate(script, start=1):
+        first_s = num_frames / RATE_HZ
+        for action in cycle.actions:
+            start_s = num_frames / RATE_HZ
+            num_frames += _num_frames(action)
+            truth.add_action(action, number, start_s, num_frames / RATE_HZ)
+        truth.end_cycle(number, cycle.missed, first_s)
+    return truth
 
 
 def _play(
@@ -129,21 +147,14 @@ def _play(
     surroundings: Surroundings,
     optics: Optics,
     writer: VideoWriter,
-) -> _Truth:
-    truth = _Truth()
-    for number, cycle in enumerate(script, start=1):
-        first_s = writer.num_frames / RATE_HZ
-        for action in cycle.actions:
-            start_s = writer.num_frames / RATE_HZ
-            for pose in worker.perform(action, _num_frames(action)):
-                picture = drawing.draw(pose)
-                surroundings.draw(picture, writer.num_frames)
-                writer.write(optics.see(picture))
-            truth.add_action(action, number, start_s, writer.num_frames / RATE_HZ)
-            if action.builds and action.step is not None and action.step.primitive == "pack":
-                worker.clear()
-        truth.end_cycle(number, cycle.missed, first_s)
-    return truth
+) -> None:
+    for action in (action for cycle in script for action in cycle.actions):
+        for pose in worker.perform(action, _num_frames(action)):
+            picture = drawing.draw(pose)
+            surroundings.draw(picture, writer.num_frames)
+            writer.write(optics.see(picture))
+        if action.builds and action.step is not None and action.step.primitive == "pack":
+            worker.clear()
 
 
 def render_data_set(
@@ -160,8 +171,10 @@ def render_data_set(
 
     Four recordings of every five are for training, one in ten each for validation and test;
     operators and stations of one split are in no other. A share `good` of the cycles holds no
-    departure, the others one of `kinds`.
+    departure, the others one of `kinds`. A rendering that was stopped goes on; one that was
+    finished, which has its index, is done anew.
     """
+    was_stopped = not (folder / INDEX_FILE).exists()
     splits: dict[SplitName, list[str]] = {"train": [], "validation": [], "test": []}
     for index in range(num_recordings):
         split: SplitName = {3: "validation", 8: "test"}.get(index % 10, "train")  # type: ignore[assignment]
@@ -174,6 +187,7 @@ def render_data_set(
             **named_looks(f"operator-{split}-{index}", f"station-{split}-{index}", seed),
             planted=[draw_departure(rng, good, kinds) for _ in range(cycles)],
             seed=seed,
+            keep=was_stopped,
         )
         splits[split].append(recording_id)
     index_file = DataSetIndex(

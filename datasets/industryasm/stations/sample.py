@@ -15,7 +15,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from industryasm.deviation import KnownKind
-from industryasm.recording import DataSet, DataSetIndex, Recording, read_recording, write_index
+from industryasm.recording import (
+    INDEX_FILE,
+    DataSet,
+    DataSetIndex,
+    Recording,
+    read_recording,
+    write_index,
+)
 from industryasm.stations.operators import Operator
 from industryasm.stations.optics import Camera
 from industryasm.stations.rendering import render_recording
@@ -80,7 +87,7 @@ def sample_recording(task: Task) -> tuple[Recording, Path]:
     """Return the sample of `task` and its video, rendered first if need be (about 15 seconds)."""
     folder = sample_folder(task)
     name = f"sample-{task.id}"
-    if not (folder / "dataset.json").is_file():
+    if not (folder / INDEX_FILE).is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent) as scratch:
             fresh = Path(scratch) / "sample"
@@ -104,5 +111,5 @@ def _publish(fresh: Path, folder: Path) -> None:
     try:
         fresh.rename(folder)  # atomic: two that render at once leave one whole sample
     except OSError:
-        if not (folder / "dataset.json").is_file():
+        if not (folder / INDEX_FILE).is_file():
             raise
