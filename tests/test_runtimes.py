@@ -143,8 +143,10 @@ def test_bf16_runs_only_where_the_processor_has_it() -> None:
         return
     ours = load_encoder(ENCODER, "openvino-bf16")
     assert ours.runtime.endswith("cpu bf16")
-    exact = load_encoder(ENCODER).encode(IMAGES)
-    assert np.abs(ours.encode(IMAGES) - exact).mean() < 0.05 * np.abs(exact).mean()
+    exact, rounded = load_encoder(ENCODER).encode(IMAGES), ours.encode(IMAGES)
+    lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(rounded, axis=1)
+    cosines = (exact * rounded).sum(axis=1) / lengths
+    assert cosines.min() > 0.99  # AVX512-BF16: 0.996; what labels make of it: docs/performance.md
 
 
 def test_int8_that_was_not_made_yet_says_how_to_make_it() -> None:
