@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +21,9 @@ from models.language.instructions import LANGUAGE_TASKS, Question
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.training.checkpoint import read_header
-from tests.test_comparison_tables import (
-    ROOT,
-    WIDTH,
-    files_of,
-    spoil,
-    tiny_system,
-    write_toys,
-)
+from tests.tiny_system import tiny_system
+from tests.torchrun import torchrun
+from tests.toys import WIDTH, files_of, spoil, write_toys
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -264,20 +256,9 @@ def test_what_questions_leave_out_is_told(toys: Path, tmp_path: Path) -> None:
 
 
 def test_processes_that_torchrun_starts_train_one_model(toys: Path, tmp_path: Path) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
     out = tmp_path / "model"
     few = ["--steps", "2", "--answer-steps", "1"]
-    done = subprocess.run(
-        [*launcher, "-m", "tests.tiny_answers", "--data", str(toys), "--out", str(out), *few],
-        cwd=ROOT,
-        env=os.environ
-        | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-        | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "datasets")])},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    done = torchrun("tests.tiny_answers", ["--data", str(toys), "--out", str(out), *few])
     assert done.returncode == 0, done.stderr[-6000:]
     assert done.stdout.count("toys: 4 recordings, toy-car, toy-train") == 1
     header = json.loads(read_header(out / WEIGHTS).run)

@@ -10,10 +10,8 @@ import torch
 
 from models.temporalvlm.config import (
     SMALL,
-    QFormerConfig,
     StepHeadConfig,
     SystemName,
-    TemporalVLMConfig,
 )
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.longvlm import merged, merged_groups, rounds
@@ -24,21 +22,11 @@ from models.temporalvlm.video import SegmentedVideos, collate, segment_video
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.video_tokens import VideoTokens, window_stretches
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
+from tests.tiny_system import SIZE
 
 SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
 TIMED = ("temporalvlm", "timechat")
 WIDTH, FRAMES, TOKENS = 6, 24, 12
-TINY = QFormerConfig(layers=2, heads=2, mlp_dim=32, queries=2, cross_attention_every=1)
-SIZE = TemporalVLMConfig.model_validate(
-    {
-        **SMALL.model_dump(),
-        "dim": 16,
-        "image_qformer": TINY.model_copy(update={"cross_attention_every": 2}),
-        "window": 6,
-        "overlap": 2,
-        "video_qformer": TINY,
-    }
-)
 
 
 def system(

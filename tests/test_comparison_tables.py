@@ -22,7 +22,6 @@ from typer.testing import CliRunner
 
 from edge.answers import training as answer_training
 from edge.answers.questions import QUERIES, questions
-from edge.answers.training import AnswerTraining
 from edge.evaluation import frame_table as frame_comparison
 from edge.evaluation import language_answers
 from edge.evaluation.frame_judgement import SWITCH_PENALTIES, FrameJudgement, judge_frames
@@ -40,91 +39,30 @@ from edge.evaluation.training_processes import TrainingProcessError, side_by_sid
 from edge.evaluation.work_folder import WorkFolderError, claim
 from edge.labelled_videos import FeatureScale, LabelledSplits, labelled_splits
 from industryasm.recording import (
-    AnnotatedSegment,
     DataSet,
-    Recording,
     SplitName,
-    write_data_set,
 )
 from industryasm.repairs import Repairs
-from industryasm.vocabulary import Step, Task
 from linewatch import app, main
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.frame_rows import FRAME_ROWS, GRU_ROW
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.language_training import AskedVideos
-from models.temporalvlm.systems import build_system
 from models.temporalvlm.video_crops import LabelledVideo
-from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.viterbi import best_path
-from tests.test_compared_systems import SIZE
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
+from tests.tiny_system import tiny_system
+from tests.toys import RATE_HZ, SPLITS, STEPS, WIDTH, files_of, spoil, task, write_toys
 
 pytestmark = pytest.mark.timeout(900)  # two processes begin, on a machine that may be busy
 
 ROOT = Path(__file__).parents[1]
-WIDTH, RATE_HZ = 6, 2.0
-STEPS = {"toy-car": ("fit-axle", "fit-roof", "fit-wheel"), "toy-train": ("fit-boiler", "fit-cab")}
 YARDSTICKS = (
     "majority class",
     "linear probe of one frame",
     "linear probe, mean of ±1 s",
     "linear probe, mean of ±4 s",
 )
-SPLITS: dict[SplitName, tuple[int, ...]] = {"train": (40, 60), "validation": (30,), "test": (50,)}
-
-
-def task(name: str) -> Task:
-    steps = tuple(
-        Step(id=step, text=f"{step} now", primitive="other", expected_s=5, limit_s=20)
-        for step in STEPS[name]
-    )
-    return Task(id=name, name=name, product=name, family="toys", parts=(), steps=steps)
-
-
-def recording(folder: Path, of_task: str, split: str, num_frames: int) -> Recording:
-    """The steps follow each other from 2 s on; each shows in a feature of its own."""
-    name = f"{of_task}-{split}-{num_frames}"
-    times_s = np.arange(num_frames) / RATE_HZ
-    features = np.random.default_rng(num_frames).normal(0, 0.3, (num_frames, WIDTH))
-    steps = STEPS[of_task]
-    edges = np.linspace(2.0, num_frames / RATE_HZ - 1, len(steps) + 1).round().tolist()
-    spans = list(zip(steps, edges[:-1], edges[1:], strict=True)) if num_frames > 1 else []
-    for place, (_, start_s, end_s) in enumerate(spans):
-        features[(times_s >= start_s) & (times_s < end_s), place] += 3
-    (folder / "features").mkdir(exist_ok=True, parents=True)
-    np.savez(folder / "features" / f"{name}.npz", features=features, times_s=times_s)
-    return Recording(
-        id=name,
-        task=of_task,
-        task_revision=1,
-        features=f"features/{name}.npz",
-        duration_s=num_frames / RATE_HZ,
-        station="s",
-        camera="c",
-        operator="o",
-        annotator="a",
-        review="reviewed",
-        cycles=(),
-        segments=tuple(AnnotatedSegment(label=n, start_s=s, end_s=e) for n, s, e in spans),
-        deviations=(),
-    )
-
-
-def write_toys(folder: Path, splits: dict[SplitName, tuple[int, ...]] = SPLITS) -> Path:
-    recordings = {
-        split: [recording(folder, name, split, number) for name in STEPS for number in numbers]
-        for split, numbers in splits.items()
-    }
-    write_data_set(folder, name="toys", splits=recordings, tasks=map(task, STEPS))
-    return folder
-
-
-def spoil(folder: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    path = folder / "features" / "toy-train-test-50.npz"
-    with np.load(path, allow_pickle=False) as stored:
-        features, times_s = stored["features"], stored["times_s"]
-    np.savez(path, features=change(features), times_s=times_s)
 
 
 def tiny_language(*_: object, cache: Path | None = None) -> LanguageModel:
@@ -136,14 +74,6 @@ def arguments(data: Path, work: Path, *more: str) -> list[str]:
     few = ["--seeds", "1", "--steps", "2", "--answer-steps", "2", "--processes", "1"]
     folders = ["--data", str(data), "--work", str(work)]
     return ["evaluate", "--table", *folders, *few, "--part", "frames", *more]
-
-
-def files_of(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {
-        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @dataclass(frozen=True)
@@ -504,26 +434,6 @@ def test_several_seeds_are_told_as_mean_and_spread() -> None:
 
 
 # --- the language table
-
-
-def tiny_system(
-    training: AnswerTraining,
-    *,
-    feature_dim: int,
-    cache: Path | None = None,
-    device: torch.device | None = None,
-) -> VideoLanguageModel:
-    torch.manual_seed(training.seed)
-    marks = None if training.time_marks is None else 4
-    language = LANGUAGE.model_copy(update={"time_marks": marks})
-    return build_system(
-        training.system,
-        feature_dim=feature_dim,
-        frames=24,
-        tokens=12,
-        language=LanguageModel(language, tiny_llama(4096), byte_tokenizer()),
-        size=SIZE,
-    )
 
 
 @pytest.fixture

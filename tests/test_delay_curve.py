@@ -19,7 +19,7 @@ from models.chunks import ChunkShape
 from models.delay_yardsticks import WHOLE_RECORDING, CausalGRU, OfflineStepNetwork
 from models.step_network import StepNetworkShape
 from models.training.frames import predict
-from tests.test_comparison_tables import write_toys
+from tests.toys import write_toys
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -18,25 +17,17 @@ from models.training import distributed
 from models.training.checkpoint import read_header
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
 from tests.tiny_training import Tiny
+from tests.torchrun import torchrun
 from tests.training_cases import CASES, CONFIG, language_model, videos_of
 
-ROOT = Path(__file__).parents[1]
 TOGETHER = ["killed", "spoiled", "averagings", "frames", "language", "sharded", "sharded_frames"]
 HAS_CUDA = torch.cuda.is_available()
 
 
-def torchrun(out: Path, names: list[str], *, processes: int) -> subprocess.CompletedProcess[str]:
-    """Run the cases in processes on this machine; a killed one is started once more."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--max-restarts", "1"]
-    launcher += ["--nproc-per-node", str(processes), "--monitor-interval", "0.2"]
-    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    return subprocess.run(
-        [*launcher, "-m", "tests.training_cases", str(out), "1", *names],
-        cwd=ROOT,
-        env=os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
+def train_cases(out: Path, names: list[str], *, processes: int) -> CompletedProcess[str]:
+    """Train the cases; a killed one is started once more."""
+    return torchrun(
+        "tests.training_cases", [str(out), "1", *names], processes=processes, restarts=1
     )
 
 
@@ -44,7 +35,7 @@ def torchrun(out: Path, names: list[str], *, processes: int) -> subprocess.Compl
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes did, one draw each."""
     out = tmp_path_factory.mktemp("two")
-    done = torchrun(out, TOGETHER, processes=2)
+    done = train_cases(out, TOGETHER, processes=2)
     assert done.returncode == 0, done.stderr[-6000:]
     assert "SIGKILL" in done.stderr or "exitcode: -9" in done.stderr, "none was killed"
     return out
@@ -144,7 +135,7 @@ def test_gradient_checkpointing_leaves_answers_alone() -> None:
 def test_the_same_trains_on_a_gpu(tmp_path: Path) -> None:
     assert HAS_CUDA, "FAIL_WITHOUT_CUDA is set, and there is no CUDA device"
     names = ["frames", "language", "half"]
-    done = torchrun(tmp_path, names, processes=1)
+    done = train_cases(tmp_path, names, processes=1)
     assert done.returncode == 0, done.stderr[-6000:]
     for name in names:
         lines = log_of(tmp_path / name)

@@ -32,8 +32,8 @@ from models.temporalvlm.systems import build_system
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.video_tokens import VideoTokens
-from tests.test_compared_systems import SIZE
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
+from tests.tiny_system import SIZE
 
 WIDTH, FRAMES = 5, 24
 TASK = Task(

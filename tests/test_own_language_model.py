@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,8 +19,9 @@ from models.temporalvlm.language_model import LanguageModelError
 from models.temporalvlm.pretrained import llama
 from models.temporalvlm.video import segment_video
 from models.training.checkpoint import read_header
-from tests.test_comparison_tables import ROOT, WIDTH, write_toys
 from tests.tiny_llama import byte_tokenizer, tiny_llama
+from tests.torchrun import torchrun
+from tests.toys import WIDTH, write_toys
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -86,20 +84,9 @@ def test_a_model_with_a_llama_of_one_s_own_is_trained_and_asked(
 def test_processes_share_the_parameters_where_asked(
     toys: Path, folder: Path, tmp_path: Path
 ) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
     model = tmp_path / "model"
-    command = ["-m", "linewatch", "train-answers", "--data", str(toys), "--out", str(model), *FEW]
-    done = subprocess.run(
-        [*launcher, *command, "--llama", str(folder), "--shard"],
-        cwd=ROOT,
-        env=os.environ
-        | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-        | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "datasets")])},
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+    command = ["train-answers", "--data", str(toys), "--out", str(model), *FEW]
+    done = torchrun("linewatch", [*command, "--llama", str(folder), "--shard"])
     assert done.returncode == 0, done.stderr[-6000:]
     header = json.loads(read_header(model / WEIGHTS).run)
     assert (header["processes"], header["config"]["shard"]) == (2, True)

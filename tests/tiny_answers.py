@@ -4,7 +4,7 @@ import typer
 
 from edge.answers import training
 from edge.answers.ask import train_answers
-from tests.test_comparison_tables import tiny_system
+from tests.tiny_system import tiny_system
 
 if __name__ == "__main__":
     training.new_model = tiny_system  # type: ignore[assignment]
