@@ -101,8 +101,15 @@ def video_features(video: Path, encoder: Encoder, *, rate_hz: float) -> Features
 def open_store(data: DataSet, published_rate_hz: float | None = None) -> FeatureStore:
     """Return the features that a model is trained on: of the pictures, or published at a rate."""
     if published_rate_hz is None:
-        return FeatureStore(data, load_encoder(ENCODER), name=ENCODER, rate_hz=RATE_HZ)
-    return FeatureStore(data, NoPictures(), name="published", rate_hz=published_rate_hz)
+        return store_of(data, ENCODER, RATE_HZ)
+    return store_of(data, None, published_rate_hz)
+
+
+def store_of(data: DataSet, encoder: str | None, rate_hz: float) -> FeatureStore:
+    """Return the features that an image encoder makes, or those published where it is None."""
+    if encoder is None:
+        return FeatureStore(data, NoPictures(), name="published", rate_hz=rate_hz)
+    return FeatureStore(data, load_encoder(encoder), name=encoder, rate_hz=rate_hz)
 
 
 class FeatureStore:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from edge.answers import questions
 from edge.answers import training as answer_training
 from edge.answers.ask import Asked
 from edge.answers.model import CARD, SCALE, WEIGHTS, AnswerModelError, load_answer_model, read_card
+from edge.evaluation.streamed import predict
 from edge.features import Features
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet
+from industryasm.vocabulary import BACKGROUND
 from linewatch import app
 from models.language.instructions import LANGUAGE_TASKS, Question
 from models.temporalvlm.answer import Answer
@@ -276,3 +279,64 @@ def test_features_of_another_width_are_refused(toys: Path, model: Path, tmp_path
     result = CliRunner().invoke(app, ["ask", str(model), RECORDING, "--data", str(other)])
     assert isinstance(result.exception, AnswerModelError)
     assert f"features of 4 numbers; the model was trained on {WIDTH}" in str(result.exception)
+
+
+# --- a step model, which answers by its segments ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def step_model(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("step-model")
+    run("train", "--data", toys, "--task", "toy-car", "--out", folder, "--epochs", 40)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern"),
+    [
+        (["captions"], r"(\d+\.\d - \d+\.\d seconds, fit-(axle|roof|wheel) now\n){3}"),
+        (["steps"], r"(\d+\.\d - \d+\.\d seconds, fit-(axle|roof|wheel) now\n){3}"),
+        (["when", "--about", "fit-roof"], r"\d+\.\d - \d+\.\d seconds\n"),
+        (["when", "--about", "Fit-Roof NOW"], r"\d+\.\d - \d+\.\d seconds\n"),
+        (["highlights", "--about", "fit-roof now"], r"(\d+\.0 seconds, score \d\.\d\n)+"),
+    ],
+)
+def test_a_step_model_is_asked_as_a_language_model_is(
+    toys: Path, step_model: Path, arguments: list[str], pattern: str
+) -> None:
+    assert re.fullmatch(pattern, run("ask", step_model, RECORDING, *arguments, "--data", toys))
+
+
+def test_a_step_model_answers_what_it_streams(toys: Path, step_model: Path) -> None:
+    (streamed,) = [
+        said for name, said in predict(str(step_model), toys, "test") if name == RECORDING
+    ]
+    told = json.loads(run("ask", step_model, RECORDING, "steps", "--data", toys, "--json"))
+    steps = [segment for segment in streamed.segments if segment.label != BACKGROUND]
+    assert [value["label"] for value in told["values"]] == [segment.label for segment in steps]
+    starts = [segment.start_s for segment in steps]
+    assert [value["start_s"] for value in told["values"]] == pytest.approx(starts, abs=0.05)
+    assert told["is_finished"]
+    assert told["remarks"] == []
+
+
+@pytest.mark.parametrize(
+    ("recording", "arguments", "says"),
+    [
+        (RECORDING, ["when", "--about", "sing"], "'sing' is no step of task 'toy-car'; there are:"),
+        ("toy-train-test-50", ["steps"], "knows the steps of 'toy-car', not of 'toy-train'"),
+    ],
+)
+def test_a_step_model_refuses_what_is_none_of_its_steps(
+    toys: Path, step_model: Path, recording: str, arguments: list[str], says: str
+) -> None:
+    command = ["ask", str(step_model), recording, *arguments, "--data", str(toys)]
+    result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, AnswerModelError)
+    assert says in str(result.exception)
+
+
+def test_a_name_that_is_no_model_says_what_to_do(toys: Path) -> None:
+    result = CliRunner().invoke(app, ["ask", "nothing", RECORDING, "--data", str(toys)])
+    assert isinstance(result.exception, UserFault)
+    assert "no model for task 'nothing' comes with Linewatch: train one" in str(result.exception)

@@ -33,6 +33,7 @@ from edge.evaluation.language_table import (
     LanguageJob,
     language_table_rows,
     run_language_job,
+    step_heads,
 )
 from edge.evaluation.language_yardsticks import language_yardsticks
 from edge.evaluation.training_processes import TrainingProcessError, side_by_side
@@ -45,7 +46,7 @@ from industryasm.recording import (
 from industryasm.repairs import Repairs
 from linewatch import app, main
 from models.temporalvlm.answer import Answer
-from models.temporalvlm.frame_rows import FRAME_ROWS, GRU_ROW
+from models.temporalvlm.frame_rows import FRAME_ROWS, GRU_ROW, TEMPORALVLM_ROW
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.language_training import AskedVideos
 from models.temporalvlm.video_crops import LabelledVideo
@@ -100,8 +101,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 def one_by_one(
-    run: Callable[[FrameJob], FrameJudgement], jobs: Sequence[FrameJob], *, processes: int
-) -> Iterator[tuple[FrameJob, FrameJudgement]]:
+    run: Callable[[FrameJob], Any], jobs: Sequence[FrameJob], *, processes: int
+) -> Iterator[tuple[FrameJob, Any]]:
     """Stand in for `side_by_side`, without the seconds that a process takes to begin."""
     assert processes == 1
     return ((job, run(job)) for job in jobs)
@@ -548,6 +549,27 @@ def test_every_row_of_the_language_table_is_trained_asked_and_told(
     assert blind[9] < truth[9]  # accuracy
 
 
+def test_what_the_step_head_answers_stands_beside_the_systems(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.evaluation.language_table.side_by_side", one_by_one)
+    trained = files_of(finished.work / "toys" / "frames")
+    with threads_kept():
+        (found,) = step_heads(finished.data, finished.work, seeds=1, steps=2, processes=1)
+        (again,) = step_heads(finished.data, finished.work, seeds=1, steps=2, processes=1)
+    assert found == again
+    name, scores = found
+    assert name == "TemporalVLM's step head, its segments"
+    (judged,) = set(files_of(finished.work / "toys" / "frames")) - set(trained)
+    assert Path(judged).name == "answers.json"
+    job = FrameJob(finished.data, TEMPORALVLM_ROW, 0, 2, finished.work)
+    assert trained.items() <= files_of(finished.work / "toys" / "frames").items()
+    decoded = json.loads((job.folder / "test.json").read_text())["decoded"]
+    segmented = scores["segmentation"]
+    assert segmented["ignored"]["accuracy"] == pytest.approx(decoded["ignored"]["accuracy"])
+    assert segmented["counted"]["f1_50"] == pytest.approx(decoded["counted"]["f1_50"])
+
+
 def test_what_is_left_out_of_questions_and_answers_is_told_by_the_command(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -559,6 +581,7 @@ def test_what_is_left_out_of_questions_and_answers_is_told_by_the_command(
     annotation["segments"] = [first, *annotation["segments"], splinter]
     path.write_text(json.dumps(annotation))
     monkeypatch.setattr("edge.evaluation.language_table.side_by_side", lambda *_, **__: [])
+    monkeypatch.setattr("models.temporalvlm.pretrained.smollm2", tiny_language)
     command = arguments(toys, tmp_path / "work")
     command[command.index("frames")] = "language"
     printed = CliRunner().invoke(app, command, catch_exceptions=False).output

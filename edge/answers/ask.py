@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from industryasm.fault import UserFault
+from industryasm.vocabulary import Task, find_task
 
 if TYPE_CHECKING:
-    from edge.answers.model import AnswerCard, Reply
+    from edge.answers.model import AnswerModel
+    from edge.answers.reply import Reply
+    from edge.answers.step_answers import StepAnswers
     from edge.features import Features
-    from industryasm.vocabulary import Task
     from models.language.instructions import LanguageTask, Question
 
 
@@ -108,7 +110,13 @@ def train_answers(
 
 
 def ask(
-    model: Annotated[Path, typer.Argument(help="Folder that `linewatch train-answers` wrote.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Folder that `linewatch train-answers` or `train` wrote, or a task for its "
+            "shipped model."
+        ),
+    ],
     recording: Annotated[str, typer.Argument(help="A recording of --data, or a video file.")],
     asked: Annotated[
         Asked, typer.Argument(help="What is done; when one thing is; its best moments; the steps.")
@@ -122,14 +130,17 @@ def ask(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask a trained model about a recording; what it says and cannot be read is told as such."""
-    from edge.answers.model import load_answer_model
+    """Ask a trained model about a recording; what it says and cannot be read is told as such.
 
-    answering = load_answer_model(model, cache=smollm2_cache())
+    A language model (`train-answers`) answers in its own words; a step model (`train`) by the
+    segments that it finds, and about the steps of its task alone.
+    """
+    of_video = None if task is None else find_task(task)
+    answering = _load(model, data, of_video)
     if data is None:
-        subject = _of_video(answering.card, Path(recording), task)
+        subject = _of_video(answering, Path(recording), of_video)
     else:
-        subject = _of_data_set(answering.card, data, recording)
+        subject = _of_data_set(answering, data, recording)
     question = _question(asked, about, subject)
     reply = answering.ask(
         question, subject.features, task=subject.task, duration_s=subject.duration_s
@@ -152,24 +163,37 @@ class _Subject:
     task: Task | None
 
 
-def _of_data_set(card: AnswerCard, folder: Path, name: str) -> _Subject:
-    from edge.features import open_store
+def _load(model: str, data: Path | None, task: Task | None) -> AnswerModel | StepAnswers:
+    """Load a model that answers, or a step model with its task as the data set has it."""
+    from edge.evaluation.opened import load_step_model, model_folder
+
+    if Path(model).is_dir() and not (Path(model) / "temporal.onnx").is_file():
+        from edge.answers.model import load_answer_model
+
+        return load_answer_model(Path(model), cache=smollm2_cache())
+    from edge.answers.step_answers import StepAnswers
+
+    return StepAnswers(load_step_model(model_folder(model), data, task))
+
+
+def _of_data_set(answering: AnswerModel | StepAnswers, folder: Path, name: str) -> _Subject:
+    from edge.features import store_of
     from industryasm.recording import DataSet
 
-    data = DataSet(folder)
+    data, card = DataSet(folder), answering.card
     found = {recording.id: recording for recording in data.recordings()}
     if name not in found:
         raise UserFault(f"{folder}: no recording {name!r}; there are {', '.join(found)}")
     recording = found[name]
-    features = open_store(data, card.rate_hz if card.encoder is None else None).of(recording)
+    features = store_of(data, card.encoder, card.rate_hz).of(recording)
     return _Subject(features, recording.duration_s, data.task(recording.task))
 
 
-def _of_video(card: AnswerCard, video: Path, task: str | None) -> _Subject:
+def _of_video(answering: AnswerModel | StepAnswers, video: Path, task: Task | None) -> _Subject:
     from edge.features import video_features
-    from industryasm.vocabulary import find_task
     from models.runtime import load_encoder
 
+    card = answering.card
     if card.encoder is None:
         raise UserFault(
             f"{video}: the model was trained on published features, which no video has; give --data"
@@ -178,7 +202,7 @@ def _of_video(card: AnswerCard, video: Path, task: str | None) -> _Subject:
         raise UserFault(f"{video}: no such video file; a recording of a data set needs --data")
     features = video_features(video, load_encoder(card.encoder), rate_hz=card.rate_hz)
     duration_s = float(features.times_s[-1]) + 1 / card.rate_hz
-    return _Subject(features, duration_s, None if task is None else find_task(task))
+    return _Subject(features, duration_s, task or answering.task)
 
 
 def _question(asked: Asked, about: str | None, subject: _Subject) -> Question:

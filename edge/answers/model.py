@@ -9,42 +9,26 @@ MODEL/scale.safetensors          mean and spread of the features that it was tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.answers.questions import LONGEST_ANSWER
+from edge.answers.reply import AnswerModelError, Reply, read_answer
 from edge.answers.training import ANSWERS, AnswerTraining, new_model
 from edge.features import Features
 from edge.labelled_videos import FeatureScale, LabelledSplits
-from industryasm.fault import UserFault
 from industryasm.vocabulary import Identifier, Task
 from models.card import Sha256, file_sha256
-from models.language.answer_parser import (
-    read_captions,
-    read_highlights,
-    read_segments,
-    read_spans,
-)
-from models.language.answer_report import ReadAnswer, Rule
 from models.language.instructions import Question, write_instruction
-from models.language.step_phrases import StepPhrases
-from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import SystemName
 
 if TYPE_CHECKING:
     from models.temporalvlm.video_language_model import VideoLanguageModel
 
 CARD, SCALE, WEIGHTS = "card.json", "scale.safetensors", f"{ANSWERS}/best.safetensors"
-MENDED: tuple[Rule, ...] = ("other_wording", "swap_reversed", "cut_at_end")
-"""What is mended in an answer before it is shown; each mend is told."""
-
-
-class AnswerModelError(UserFault, ValueError):
-    """A folder holds no model that answers, or one that does not fit the recording."""
 
 
 class LocalLlama(BaseModel):
@@ -77,15 +61,6 @@ class AnswerCard(BaseModel):
     weights_sha256: Sha256
     scale_sha256: Sha256
     trained_on: str
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What was asked in words, what the model said, and what of it could be read."""
-
-    instruction: str
-    answer: Answer
-    read: ReadAnswer[Any]
 
 
 def write_card(
@@ -127,6 +102,9 @@ def write_card(
 class AnswerModel:
     """A model that is asked about one video after the other."""
 
+    task = None
+    """It is not of one task; a step model is (`edge.answers.step_answers`)."""
+
     def __init__(self, card: AnswerCard, scale: FeatureScale, model: VideoLanguageModel) -> None:
         self.card = card
         self._scale = scale
@@ -156,7 +134,7 @@ class AnswerModel:
         video = video.to(device_of(self._model))
         longest = LONGEST_ANSWER[question.task]
         (answer,) = self._model.answer(video, [instruction], max_new_tokens=longest)
-        return Reply(instruction, answer, _read(question, answer, task, duration_s))
+        return Reply(instruction, answer, read_answer(question, answer, task, duration_s))
 
     def _check_vocabulary(self, task: Task | None) -> None:
         if task is None:
@@ -232,22 +210,3 @@ def read_card(folder: Path) -> AnswerCard:
         raise AnswerModelError(
             f"{path}: {place}: {first['msg']}; is it the folder of a model that answers?"
         ) from error
-
-
-def _read(
-    question: Question, answer: Answer, task: Task | None, duration_s: float
-) -> ReadAnswer[Any]:
-    text, finished = answer.text, answer.is_finished
-    match question.task:
-        case "dense_captioning":
-            return read_captions(text, duration_s=duration_s, rules=MENDED, finished=finished)
-        case "grounding":
-            return read_spans(text, duration_s=duration_s, rules=MENDED, finished=finished)
-        case "highlights":
-            return read_highlights(text, duration_s=duration_s, rules=MENDED, finished=finished)
-        case "segmentation":
-            assert task is not None
-            phrases = StepPhrases.of(task)
-            return read_segments(
-                text, phrases, duration_s=duration_s, rules=MENDED, finished=finished
-            )

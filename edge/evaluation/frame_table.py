@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.evaluation.frame_judgement import FrameJudgement, judge_frames
+from edge.evaluation.frame_judgement import Evidence, FrameJudgement, judge_frames
 from edge.evaluation.frame_yardsticks import yardsticks
 from edge.evaluation.row_title import row_title
 from edge.evaluation.table_cell import mean_and_spread
@@ -59,22 +59,35 @@ def frame_table(
     Raises `WorkFolderError` where trainings on other data of this name lie in `work`.
     """
     from models.temporalvlm.frame_rows import FRAME_ROWS
-    from models.training.distributed import own_device
 
     splits = labelled_splits(DataSet(data), scaled=False)
-    claim(work / data.name / "frames", splits)
+    jobs = frame_jobs(splits, data, FRAME_ROWS, work=work, seeds=seeds, steps=steps)
     found = {name: [judge_frames(evidence, splits)] for name, _, evidence in yardsticks(splits)}
-    _prepare_texts(splits, work / data.name / "frames")
-    # One seed of all rows comes before the next seed, so that a table can be read early.
-    device = own_device().type
-    jobs = [
-        FrameJob(data, row, seed, steps, work, device)
-        for seed in range(seeds)
-        for row in FRAME_ROWS
-    ]
     for job, judgement in side_by_side(run_job, jobs, processes=processes):
         found.setdefault(job.title, []).append(judgement)
     return found
+
+
+def frame_jobs(
+    splits: LabelledSplits,
+    data: Path,
+    rows: Sequence[str],
+    *,
+    work: Path,
+    seeds: int,
+    steps: int,
+) -> list[FrameJob]:
+    """Return the trainings of rows, one seed of all before the next, and make `work` ready.
+
+    `splits` are those of `data`, of features as they are. Raises `WorkFolderError` as
+    `frame_table`.
+    """
+    from models.training.distributed import own_device
+
+    claim(work / data.name / "frames", splits)
+    _prepare_texts(splits, work / data.name / "frames")
+    device = own_device().type
+    return [FrameJob(data, row, seed, steps, work, device) for seed in range(seeds) for row in rows]
 
 
 def run_job(job: FrameJob) -> FrameJudgement:
@@ -82,6 +95,15 @@ def run_job(job: FrameJob) -> FrameJudgement:
     path = job.folder / "test.json"
     if path.is_file():
         return FrameJudgement.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    splits = labelled_splits(DataSet(job.data), scaled=False)
+    judgement = judge_frames(evidence_of(job, splits), splits)
+    write_json(path, judgement.as_dict())
+    logger.info("%s: accuracy %.1f", job.folder, judgement.decoded.ignored.accuracy)
+    return judgement
+
+
+def evidence_of(job: FrameJob, splits: LabelledSplits) -> Evidence:
+    """Train a row, or read what is trained of it; `splits` are of features as they are."""
     import torch
 
     from models.temporalvlm.frame_rows import frame_loop, train_row
@@ -89,8 +111,7 @@ def run_job(job: FrameJob) -> FrameJudgement:
 
     torch.set_num_threads(1)
     device = torch.device(job.device)
-    splits = labelled_splits(DataSet(job.data), scaled=False)
-    evidence = train_row(
+    return train_row(
         job.row,
         train=splits.videos["train"],
         validation=splits.videos["validation"],
@@ -104,10 +125,6 @@ def run_job(job: FrameJob) -> FrameJudgement:
         },
         device=device,
     )
-    judgement = judge_frames(evidence, splits)
-    write_json(path, judgement.as_dict())
-    logger.info("%s: accuracy %.1f", job.folder, judgement.decoded.ignored.accuracy)
-    return judgement
 
 
 def frame_table_rows(found: Mapping[str, list[FrameJudgement]]) -> list[str]:

@@ -8,15 +8,16 @@ Trainings and answers lie in the work folder; a comparison that was stopped goes
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from edge.answers.questions import judge_answers, questions
 from edge.answers.training import TIME_MARKS, AnswerTraining, train_answers
+from edge.evaluation.frame_table import FrameJob, evidence_of, frame_jobs
 from edge.evaluation.language_answers import answers_to
-from edge.evaluation.language_yardsticks import language_yardsticks
+from edge.evaluation.language_yardsticks import language_yardsticks, segment_scores
 from edge.evaluation.row_title import row_title
 from edge.evaluation.table_cell import mean_and_spread
 from edge.evaluation.training_processes import side_by_side
@@ -31,6 +32,9 @@ ROWS: dict[str, tuple[SystemName, int | None]] = {
     "temporalvlm, times as text": ("temporalvlm", TIME_MARKS),
 }
 """What each row trains: a system, and how many tokens it shows between written times."""
+
+
+STEP_HEAD = "TemporalVLM's step head, its segments"
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ def language_table(
     splits = labelled_splits(DataSet(data))
     claim(work / data.name, splits)
     found = {name: [scores.as_dict()] for name, scores in language_yardsticks(splits, repairs)}
+    for head, scores in step_heads(data, work, seeds, steps[0], processes):
+        found.setdefault(head, []).append(scores)
     device = own_device().type
     jobs = [
         LanguageJob(data, row, seed, steps, work, device) for seed in range(seeds) for row in ROWS
@@ -89,6 +95,33 @@ def language_table(
     for job, scores in side_by_side(run_language_job, jobs, processes=processes):
         found.setdefault(job.title, []).append(scores)
     return found
+
+
+def step_heads(
+    data: Path, work: Path, seeds: int, steps: int, processes: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what TemporalVLM's step head answers, with each seed, by the segments that it finds.
+
+    It is the frame-wise table's training, and is not done again where that was made in `work`.
+    """
+    from models.temporalvlm.frame_rows import TEMPORALVLM_ROW
+
+    splits = labelled_splits(DataSet(data), scaled=False)
+    jobs = frame_jobs(splits, data, [TEMPORALVLM_ROW], work=work, seeds=seeds, steps=steps)
+    for job, scores in side_by_side(run_step_head, jobs, processes=processes):
+        yield row_title(STEP_HEAD, job.device), scores
+
+
+def run_step_head(job: FrameJob) -> dict[str, Any]:
+    """Train and judge by its answers, or read what was judged before."""
+    path = job.folder / "answers.json"
+    if path.is_file():
+        judged: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return judged
+    splits = labelled_splits(DataSet(job.data), scaled=False)
+    scores = segment_scores(evidence_of(job, splits), splits).as_dict()
+    write_json(path, scores)
+    return scores
 
 
 def run_language_job(job: LanguageJob) -> dict[str, Any]:

@@ -38,6 +38,16 @@ def language_yardsticks(
             yield _judged(f"{name}, its segments", said, asked, splits, repairs)
 
 
+def segment_scores(evidence: Evidence, splits: LabelledSplits) -> LanguageScores:
+    """Judge what the decoded segments of frame-wise evidence answer to the test split's questions.
+
+    None of them is too short to be said: frames are further apart than a tenth of a second.
+    """
+    asked = questions(splits, "test", Repairs())
+    answers, _ = _said(asked, _segments(evidence, splits), splits)
+    return judge_answers(asked, answers, splits)
+
+
 def _judged(
     name: str,
     said: tuple[list[Answer], Repairs],

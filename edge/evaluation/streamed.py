@@ -13,7 +13,7 @@ from edge.evaluation.opened import Opened, open_model
 from edge.evaluation.simple_alarms import all_missed, long_runs, never_dwelt, never_labelled
 from edge.evaluation.watched import DecoderChoice, is_normal, normal_hours, watch
 from edge.features import Features
-from edge.pipeline import StepStream, decoder_config, ordered_decoder
+from edge.pipeline import StepStream, decoder_config
 from industryasm.fault import UserFault
 from industryasm.recording import Recording, SplitName
 from industryasm.segment import Segment, frame_labels
@@ -119,7 +119,7 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
         frame_labels(r.visible_work(), f.times_s.tolist())
         for r, f in zip(judged, features, strict=True)
     ]
-    streamed = [stream(temporal, f, station_decoder(opened)) for f in features]
+    streamed = [stream(temporal, f, opened.decoder()) for f in features]
     known = opened.recordings("train")
     known_features = [opened.features(recording) for recording in known]
     predicted = baseline_labels(
@@ -135,17 +135,6 @@ def evaluate_segmentation(model: str, data: Path, split: SplitName) -> Evaluatio
     predicted["network, best label of each frame"] = [s.argmax for s in streamed]
     predicted["linewatch, streamed segments"] = [s.labels for s in streamed]
     return score_systems(predicted, truth, [s for one in streamed for s in one.delays_s])
-
-
-def station_decoder(opened: Opened) -> StreamDecoder:
-    """Return a new decoder as a station with this model has it: with its calibration's confusion.
-
-    Raises `ModelError` for a calibration that is damaged or another model's.
-    """
-    card = opened.temporal.card
-    calibration = read_calibration(opened.folder, card)
-    confusion = calibration.confusion if calibration else None
-    return ordered_decoder(card.labels, opened.task.procedure(), card.rate_hz, confusion)
 
 
 def baseline_labels(
@@ -251,5 +240,5 @@ def predict(model: str, data: Path, split: SplitName | None) -> Iterator[tuple[s
     recordings = store.data.recordings() if split is None else store.data.split(split)
     for recording in recordings:
         if recording.task == opened.task.id:
-            decoder = station_decoder(opened)
+            decoder = opened.decoder()
             yield recording.id, stream(opened.temporal, store.of(recording), decoder)

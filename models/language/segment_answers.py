@@ -34,13 +34,14 @@ def segment_answer(
     repairs: Repairs,
     *,
     duration_s: float,
+    longest_first: bool = True,
 ) -> str:
     """Return what these segments of a recording answer to a question about it.
 
     Background is not said; what lies beyond the recording's end is cut off. A segment without a
     length in tenths cannot be said: it is left out, which is counted in `repairs`. Where nothing
-    is left to say the answer is `none`. Raises `StepPhraseError` for a label that is none of the
-    task.
+    is left to say the answer is `none`. `longest_first` is of a grounding's spans, which are else
+    in the order of time. Raises `StepPhraseError` for a label that is none of the task.
 
     >>> from industryasm.vocabulary import load_task
     >>> found = [Segment(3, 9, "place-housing"), Segment(9, 10.04, "background")]
@@ -58,7 +59,9 @@ def segment_answer(
     labels = {step.id for step in task.steps if step.text == question.query}
     spans = [_span(segment) for segment in said if segment.label in labels]
     if question.task == "grounding":
-        return write_spans(sorted(spans, key=lambda span: span.start_s - span.end_s))
+        if longest_first:
+            spans.sort(key=lambda span: span.start_s - span.end_s)
+        return write_spans(spans)
     assert question.clip_s is not None, "a question for highlights has it"
     return write_highlights(clip_highlights(spans, duration_s=duration_s, clip_s=question.clip_s))
 
