@@ -555,14 +555,17 @@ def test_what_the_step_head_answers_stands_beside_the_systems(
     monkeypatch.setattr("edge.evaluation.language_table.side_by_side", one_by_one)
     trained = files_of(finished.work / "toys" / "frames")
     with threads_kept():
-        (found,) = step_heads(finished.data, finished.work, seeds=1, steps=2, processes=1)
-        (again,) = step_heads(finished.data, finished.work, seeds=1, steps=2, processes=1)
+        found = list(step_heads(finished.data, finished.work, seeds=1, steps=2, processes=1))
+        again = list(step_heads(finished.data, finished.work, seeds=1, steps=2, processes=1))
     assert found == again
-    name, scores = found
-    assert name == "TemporalVLM's step head, its segments"
-    (judged,) = set(files_of(finished.work / "toys" / "frames")) - set(trained)
-    assert Path(judged).name == "answers.json"
+    assert [name for name, _ in found] == [
+        "TemporalVLM's step head, its segments",
+        "TimeChat's step head, its segments",
+    ]
+    judged = set(files_of(finished.work / "toys" / "frames")) - set(trained)
+    assert [Path(path).name for path in judged] == ["answers.json", "answers.json"]
     job = FrameJob(finished.data, TEMPORALVLM_ROW, 0, 2, finished.work)
+    scores = dict(found)["TemporalVLM's step head, its segments"]
     assert trained.items() <= files_of(finished.work / "toys" / "frames").items()
     decoded = json.loads((job.folder / "test.json").read_text())["decoded"]
     segmented = scores["segmentation"]

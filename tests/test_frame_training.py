@@ -19,6 +19,7 @@ from models.temporalvlm.frame_rows import (
     FRAME_ROWS,
     GRU_ROW,
     TEMPORALVLM_ROW,
+    TIMECHAT_ROW,
     build_row,
     frame_loop,
 )
@@ -296,6 +297,12 @@ def test_a_row_differs_from_the_first_in_what_its_name_says(name: str) -> None:
         "no fusion": {"fusion": False},
         "no overlap, no fusion": {"overlap": 0, "fusion": False},
         "adaptive segments": {"segmentation": adaptive},
+        TIMECHAT_ROW: {
+            "segmentation": plain["segmentation"] | {"segments": 1, "frames": 288},
+            "overlap": 0,
+            "fusion": False,
+            "aggregation": "none",
+        },
     }
     assert differing == expected[name]
     one = video("x", 240)  # its segments have more frames than a window

@@ -34,7 +34,14 @@ ROWS: dict[str, tuple[SystemName, int | None]] = {
 """What each row trains: a system, and how many tokens it shows between written times."""
 
 
-STEP_HEAD = "TemporalVLM's step head, its segments"
+def step_head_title(row: str, device: str) -> str:
+    """Return what the table calls the answers of a row of the frame-wise table.
+
+    >>> step_head_title("TimeChat: no overlap, no fusion, no aggregation", "cpu")
+    "TimeChat's step head, its segments"
+    """
+    system, _, _ = row.partition(":")
+    return row_title(f"{system}'s step head, its segments", device)
 
 
 @dataclass(frozen=True)
@@ -100,16 +107,17 @@ def language_table(
 def step_heads(
     data: Path, work: Path, seeds: int, steps: int, processes: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what TemporalVLM's step head answers, with each seed, by the segments that it finds.
+    """Yield what a step head answers, with each seed, by the segments that it finds.
 
-    It is the frame-wise table's training, and is not done again where that was made in `work`.
+    Of the systems TemporalVLM and TimeChat can have one. It is the frame-wise table's training, and
+    is not done again where that was made in `work`.
     """
-    from models.temporalvlm.frame_rows import TEMPORALVLM_ROW
+    from models.temporalvlm.frame_rows import TEMPORALVLM_ROW, TIMECHAT_ROW
 
-    splits = labelled_splits(DataSet(data), scaled=False)
-    jobs = frame_jobs(splits, data, [TEMPORALVLM_ROW], work=work, seeds=seeds, steps=steps)
+    splits, rows = labelled_splits(DataSet(data), scaled=False), (TEMPORALVLM_ROW, TIMECHAT_ROW)
+    jobs = frame_jobs(splits, data, rows, work=work, seeds=seeds, steps=steps)
     for job, scores in side_by_side(run_step_head, jobs, processes=processes):
-        yield row_title(STEP_HEAD, job.device), scores
+        yield step_head_title(job.row, job.device), scores
 
 
 def run_step_head(job: FrameJob) -> dict[str, Any]:

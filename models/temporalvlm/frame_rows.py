@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.temporalvlm.causal_gru import CausalGRU
-from models.temporalvlm.config import SMALL, StepHeadConfig
+from models.temporalvlm.config import SMALL, SegmentationConfig, StepHeadConfig
 from models.temporalvlm.frame_training import (
     FrameDraws,
     FrameLoss,
@@ -26,6 +26,7 @@ from models.temporalvlm.video_crops import LabelledVideo, VideoCrops
 from models.training.loop import LoopConfig, Precision, run_loop, seed_of
 
 TEMPORALVLM_ROW = "TemporalVLM: BiLSTM, overlap, fusion"
+TIMECHAT_ROW = "TimeChat: no overlap, no fusion, no aggregation"
 CHANGES: dict[str, dict[str, object]] = {
     TEMPORALVLM_ROW: {},
     "aggregation: average pooling": {"aggregation": "average"},
@@ -38,6 +39,14 @@ CHANGES: dict[str, dict[str, object]] = {
     "no overlap, no fusion": {"overlap": 0, "fusion": False},
     "adaptive segments": {
         "segmentation": SMALL.segmentation.model_copy(update={"how": "adaptive"})
+    },
+    TIMECHAT_ROW: {
+        "segmentation": SegmentationConfig(
+            segments=1, frames=SMALL.segmentation.segments * SMALL.segmentation.frames
+        ),
+        "overlap": 0,
+        "fusion": False,
+        "aggregation": "none",
     },
 }
 GRU_ROW = "causal GRU"
