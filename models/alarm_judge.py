@@ -3,11 +3,12 @@
 Stands between the cycle monitor and whoever takes findings. It knows what the network saw and what
 the decoder made of it, no rules of the procedure. An accusation's score is from 0 to 1:
 
-    missed, wrong_part     1 - (seconds that the step was seen for in the cycle) / its usual time
+    missed, wrong_part, incomplete, too_short
+                           1 - (seconds that the step was seen for in the cycle) / its usual time
     repeated, rework       the weaker of the two times that the step was done
     out_of_order           how well the step was seen, less where it was short
     unexpected             how well the unexpected work was seen
-    too_long, too_short, incomplete    how well the step was seen
+    too_long               how well the step was seen, times (its time - its limit) / its limit
 
 and its probability is what accusations of such a score came to on recordings whose truth is known
 (`models.calibration`). What is told of work before the judge began, or longer ago than it
@@ -169,7 +170,7 @@ class AlarmJudge:
         if self._since_s is None or deviation.detected_s < self._since_s:
             return None
         match deviation.kind:
-            case "missed" | "wrong_part":
+            case "missed" | "wrong_part" | "incomplete" | "too_short":
                 return self._absence(deviation, now_s)
             case "repeated" | "rework":
                 return self._both_times(deviation)
@@ -178,7 +179,9 @@ class AlarmJudge:
             case "out_of_order":
                 done = self._times_done(deviation.step, deviation.start_s, deviation.end_s)
                 return self._fullness(done[-1]) if done else None
-        return self._mean_confidence(deviation.step, deviation)
+            case "too_long":
+                return self._overrun(deviation)
+        return None
 
     def _absence(self, deviation: Deviation, now_s: float) -> float | None:
         start_s, end_s = self._cycles.get(deviation.cycle, (-1.0, 0.0))
@@ -187,6 +190,14 @@ class AlarmJudge:
         seen_s = self._soft.of(deviation.step, start_s, min(end_s, now_s))
         absence = 1.0 - min(1.0, seen_s / self._procedure.step(deviation.step).expected_s)
         return absence * self._recall.get(deviation.step, 1.0)
+
+    def _overrun(self, deviation: Deviation) -> float | None:
+        confidence = self._mean_confidence(deviation.step, deviation)
+        if confidence is None:
+            return None
+        limit_s = self._procedure.step(deviation.step).limit_s
+        beyond = (deviation.end_s - deviation.start_s - limit_s) / limit_s
+        return confidence * min(1.0, max(0.0, beyond))
 
     def _both_times(self, deviation: Deviation) -> float | None:
         done = self._last_times(deviation)

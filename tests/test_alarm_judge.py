@@ -70,7 +70,7 @@ def begun(a_judge: AlarmJudge, until_s: float = 30.0) -> AlarmJudge:
     return a_judge
 
 
-@pytest.mark.parametrize("kind", ["missed", "wrong_part"])
+@pytest.mark.parametrize("kind", ["missed", "wrong_part", "incomplete", "too_short"])
 @pytest.mark.parametrize(
     ("step", "probability"),
     [
@@ -79,7 +79,7 @@ def begun(a_judge: AlarmJudge, until_s: float = 30.0) -> AlarmJudge:
         ("c", 0.98),  # never seen; no score is beyond doubt
     ],
 )
-def test_a_step_is_the_likelier_not_done_the_less_of_it_was_seen(
+def test_a_step_is_the_likelier_not_done_or_left_the_less_of_it_was_seen(
     kind: FoundKind, step: str, probability: float
 ) -> None:
     found = begun(judge()).judge([accusation(kind, step, (4.0, 10.0))], 10.0)
@@ -101,8 +101,7 @@ def test_what_was_seen_in_the_next_unit_does_not_excuse_a_missed_step() -> None:
 @pytest.mark.parametrize(
     ("kind", "step", "span", "probability"),
     [
-        ("too_long", "c", (9.0, 19.0), 0.8),
-        ("incomplete", "b", (4.0, 6.0), 0.9),
+        ("too_long", "c", (9.0, 19.0), 0.8 * 2 / 8),  # 2 s beyond its limit of 8 s
         ("out_of_order", "b", (4.0, 6.0), 0.9 * 0.5),  # half of its usual time
         ("unexpected", UNEXPECTED, (6.0, 9.0), 0.7),
         ("repeated", "a", (20.0, 24.0), 0.5),  # the weaker of both times
@@ -128,8 +127,9 @@ def test_the_score_is_how_well_the_accused_work_was_seen(
 def test_a_step_that_goes_on_is_scored_by_its_frames() -> None:
     a_judge = judge()
     a_judge.see(*frames([(0, 20, "c", 0.75)]))
-    found = a_judge.judge([accusation("too_long", "c", (0.0, 20.0), "suspected")], 20.0)
-    assert said(found)[0][1:] == ("suspected", pytest.approx(0.75, abs=1e-3))
+    for until_s, probability in ((8.0, 0.02), (12.0, 0.75 * 4 / 8), (20.0, 0.75)):
+        found = a_judge.judge([accusation("too_long", "c", (0.0, until_s), "suspected")], until_s)
+        assert said(found)[0][1:] == ("suspected", pytest.approx(probability, abs=1e-3))
 
 
 def test_a_weak_suspicion_is_withdrawn_and_comes_again_as_unsure() -> None:
