@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_headless_demo_finds_what_was_planted_but_for_one_a_station(tmp_path: Path) -> None:
+def test_the_headless_demo_tells_what_was_planted_but_for_one_a_station(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -38,8 +38,9 @@ def test_the_headless_demo_finds_what_was_planted_but_for_one_a_station(tmp_path
     assert verdict["passed"]
     assert {station["task"] for station in verdict["stations"]} == {"gear-reducer", "relay-module"}
     for station in verdict["stations"]:
-        kinds = [row["kind"] for row in station["deviations"]["found"]]
-        assert len(set(kinds)) >= 4
+        found, unsure = (station["deviations"][told] for told in ("found", "unsure"))
+        assert len({row["kind"] for row in [*found, *unsure]}) >= 4
+        assert len(found) >= 3
         assert len(station["deviations"]["invented"]) <= 1
         assert station["cycles"] == {"planted": 6, "found": 6}
         assert station["steps"]["f1_50"] > 90
