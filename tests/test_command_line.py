@@ -191,7 +191,16 @@ def test_every_command_has_help_and_tasks_are_listed() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["linewatch", "edge.watch", "edge.learning", "edge.cli", "dashboard.demo", "dashboard.hub"],
+    [
+        "linewatch",
+        "edge.watch",
+        "edge.learning",
+        "edge.cli",
+        "edge.answers.ask",
+        "edge.answers.step_answers",
+        "dashboard.demo",
+        "dashboard.hub",
+    ],
 )
 def test_importing_edge_and_dashboard_needs_no_torch(module: str) -> None:
     code = f"import {module}, sys; assert 'torch' not in sys.modules"
