@@ -51,7 +51,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether every planted deviation was found and none invented, at every station."""
+        """Whether every station passed (`StationVerdict.passed`)."""
         return all(station.passed for station in self.stations)
 
     def to_plain(self) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """Says how likely each accusation is, and makes `unsure` of those below the calibrated threshold.
 
 Stands between the cycle monitor and whoever takes findings. It knows what the network saw and what
-the decoder made of it, no rules of the procedure. An accusation's score is from 0 to 1:
+the decoder made of it; of the procedure only how long its steps take. An accusation's score is from
+0 to 1:
 
     missed, wrong_part, incomplete, too_short
                            1 - (seconds that the step was seen for in the cycle) / its usual time
@@ -14,11 +15,11 @@ and its probability is what accusations of such a score came to on recordings wh
 (`models.calibration`). What is told of work before the judge began, or longer ago than it
 remembers, has no probability and passes.
 
-Where the scale has a `Confusion`, the score of a step not done is multiplied by its recall: who
-often does not see a step is no good witness that it was not done. And an accusation that hangs on
-telling two steps apart that look alike is `unsure`, however probable. Either the frames in question
-leave it open (`LOOK_ALIKE`), and the evidence for one step is at least half of the other's
-(`CLOSE`) over
+Where the scale has a `Confusion`, the score of a step not done, or left, is multiplied by its
+recall: who often does not see a step is no good witness that it was not done. And an accusation
+that hangs on telling two steps apart that look alike is `unsure`, however probable. Either the
+frames in question leave it open (`LOOK_ALIKE`), and the evidence for one step is at least half of
+the other's (`CLOSE`) over
 
     missed, wrong_part X        a time that Y was done in this cycle
     repeated, out_of_order X    one of both times, or that time

@@ -8,9 +8,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from dashboard.comparison import Doubted, StationVerdict, verdict_lines
+from industryasm.deviation import KnownDeviation
+from models.findings import Deviation
+from models.metrics import DeviationScore, segmentation_score
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,6 +51,32 @@ def test_the_headless_demo_tells_what_was_planted_but_for_one_a_station(tmp_path
         assert station["cycles"] == {"planted": 6, "found": 6}
         assert station["steps"]["f1_50"] > 90
     assert (tmp_path / "linewatch.sqlite").is_file()
+
+
+def test_what_was_said_as_unsure_is_told_apart_and_is_not_left_out() -> None:
+    missed = tuple(KnownDeviation("missed", step, 1, 0.0, 9.0) for step in ("a", "b"))
+    unsure = Deviation("1", "unsure", "confirmed", "a", 1, 0.0, 9.0, 9.0, "not done; 40 % sure")
+    verdict = StationVerdict(
+        station="s",
+        task="t",
+        num_cycles=1,
+        num_cycles_found=1,
+        steps=segmentation_score(predicted=[["c"]], truth=[["c"]]),
+        num_steps=3,
+        num_steps_found=1,
+        deviations=DeviationScore((), missed, ()),
+        doubted=(Doubted(missed[0], unsure),),
+        frames_per_s=5.0,
+        runtime="r",
+    )
+    assert verdict.not_told == [missed[1]]
+    assert verdict.passed
+    assert not replace(verdict, doubted=()).passed
+    told = [line.split()[:2] for line in verdict_lines(verdict)[2:]]
+    assert told == [["UNSURE", "missed"], ["NOT", "FOUND"]]
+    deviations = verdict.to_plain()["deviations"]
+    assert isinstance(deviations, dict)
+    assert [len(deviations[name]) for name in ("unsure", "missed")] == [1, 1]
 
 
 def test_the_live_demo_shows_its_page_and_ends_everything_on_ctrl_c(tmp_path: Path) -> None:

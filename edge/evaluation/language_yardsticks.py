@@ -41,7 +41,7 @@ def language_yardsticks(
 def segment_scores(evidence: Evidence, splits: LabelledSplits) -> LanguageScores:
     """Judge what the decoded segments of frame-wise evidence answer to the test split's questions.
 
-    None of them is too short to be said: frames are further apart than a tenth of a second.
+    What is too short to be said in tenths of a second is left out.
     """
     asked = questions(splits, "test", Repairs())
     answers, _ = _said(asked, _segments(evidence, splits), splits)
