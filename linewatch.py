@@ -13,7 +13,7 @@ import typer
 from dashboard import cli as dashboard_cli
 from edge import calibration_cli, doctor_cli, learning
 from edge import cli as edge_cli
-from edge.answers import ask
+from edge.answers import ask, reader
 from edge.bench import cli as bench_cli
 from edge.evaluation import cli as evaluation_cli
 from edge.export import cli as export_cli
@@ -45,6 +45,7 @@ app.command()(evaluation_cli.predict)
 app.add_typer(evaluation_cli.evaluate, name="evaluate")
 app.add_typer(bench_cli.bench, name="bench")
 app.command()(ask.train_answers)
+app.command()(reader.train_reader)
 app.command()(ask.ask)
 
 

@@ -19,10 +19,9 @@ from industryasm.recording import DataSet, Recording, SplitName
 from industryasm.segment import frame_labels
 from industryasm.vocabulary import BACKGROUND, Task
 from models.card import ENCODER
-from models.language.step_phrases import StepPhrases
+from models.language.step_phrases import label_phrases
 from models.temporalvlm.video_crops import LabelledVideo
 
-BACKGROUND_PHRASE = "nothing of the task"
 SMALLEST_SPREAD = 1e-3
 
 
@@ -76,11 +75,7 @@ class LabelledSplits:
 
     def phrases(self, task: str) -> list[str]:
         """Return what the labels of a task mean, in words."""
-        phrases = StepPhrases.of(self.tasks[task])
-        return [
-            BACKGROUND_PHRASE if label == BACKGROUND else phrases.phrase(label)
-            for label in self.tasks[task].labels()
-        ]
+        return label_phrases(self.tasks[task])
 
 
 def labelled_splits(data: DataSet, *, scaled: bool = True) -> LabelledSplits:

@@ -96,6 +96,12 @@ def instructions(flags: str) -> tuple[str, ...]:
     return tuple(name for flag, name in FLAGS.items() if flag in present)
 
 
+def has_bf16() -> bool:
+    """Tell whether this machine's processor computes in bfloat16 faster than in float32."""
+    about = parse_cpuinfo(_read(Path("/proc/cpuinfo")))
+    return bool({"AVX512-BF16", "AMX-BF16"} & set(instructions(about.get("flags") or "")))
+
+
 def memory_gib(text: str) -> float | None:
     """Return the memory that `/proc/meminfo` speaks of.
 

@@ -179,9 +179,8 @@ class StreamDecoder:
         self._frames.append((time_s, row))
         segments = self._take(self._path.push(evidence))
         overdue_s = time_s - self.config.max_lag_s
-        num_overdue = sum(1 for frame_time_s, _ in self._frames if frame_time_s <= overdue_s)
-        if num_overdue:
-            segments += self._take(self._path.force(num_overdue))
+        while self._frames and self._frames[0][0] <= overdue_s:
+            segments += self._take(self._path.force(1))
         return segments
 
     def _take(self, decided: Sequence[int]) -> list[Segment]:
@@ -214,10 +213,10 @@ class StreamDecoder:
             raise DecoderError(f"times have shape {times.shape}, not ({num_rows},)")
         if not np.isfinite(times).all() or (times < 0).any():
             raise DecoderError("times must be finite seconds, 0 or more")
-        last = () if self._last_time_s is None else (self._last_time_s,)
-        backwards = np.diff([*last, *times.tolist()]) <= 0
+        last = -1.0 if self._last_time_s is None else self._last_time_s
+        backwards = times <= np.concatenate(([last], times[:-1]))
         if backwards.any():
-            index = int(backwards.argmax()) + 1 - len(last)
+            index = int(backwards.argmax())
             raise DecoderError(
                 f"time does not go on at row {index} ({float(times[index])} s): push frames "
                 f"once and in order of capture"

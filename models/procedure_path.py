@@ -101,13 +101,16 @@ class ProcedurePath:
         self._usual = np.maximum(self._order.expected_s / period_s, 1.0)  # (K,) frames
         self._width, self._certain = width, certain
         self._background = list(labels).index(BACKGROUND)
-        self._rows: dict[tuple[int, int, int], tuple[Floats, NDArray[np.bool_]]] = {}
+        self._rows: dict[tuple[int, int, int], int] = {}  # where in the tables a place's costs are
+        self._costs_table = np.zeros((_MAX_KEPT_ROWS, len(labels)))
+        self._next_table = np.zeros((_MAX_KEPT_ROWS, len(labels)), np.bool_)
         self.restart(())
 
     def restart(self, done: Collection[str], passed: Collection[str] = ()) -> None:
         """Begin anew in a unit in which `done` was done; undecided frames are forgotten."""
         begun = self._order.bits(done), self._order.bits(passed)
         self._places = [_Place(*begun, -1, self._background)]
+        self._labels = [self._background]
         self._scores = np.zeros(1)  # (B,) of each path, the best one is 0 and the first
         self._lengths = np.ones(1)  # (B,) frames that its label has gone on for
         self._paths = np.empty((0, 1), np.int16)  # (T, B) undecided frames of each
@@ -131,7 +134,7 @@ class ProcedurePath:
     def push(self, evidence: Floats) -> list[int]:
         """Take one frame's log evidence (K,), finite; return the classes this commits, in order."""
         scores = (self._scores - self._leaving())[:, np.newaxis] - self._entering + evidence
-        labels = [place.label for place in self._places]
+        labels = self._labels
         staying = (np.arange(len(labels)), labels)
         scores[staying] = self._scores + evidence[labels]
         kept: dict[_Place, tuple[int, float, float]] = {}  # its origin, score and length
@@ -158,7 +161,7 @@ class ProcedurePath:
 
     def _leaving(self) -> Floats:
         """Return what each path pays (B,) when its label ends here."""
-        usual = self._usual[[place.label for place in self._places]]
+        usual = self._usual[self._labels]
         shortness = np.log(np.minimum(self._lengths / usual, 1.0)) / self._costs.spread
         cost: Floats = self._costs.switch + self._costs.haste / 2 * shortness**2
         return cost
@@ -166,7 +169,7 @@ class ProcedurePath:
     def _step(self, origin: int, label: int) -> _Place:
         place, step = self._places[origin], self._order.step_of[label]
         if step < 0:
-            return place._replace(label=label)
+            return _Place(place.done, place.passed, place.newest, label)
         is_next = self._is_next_unit[origin, label]
         done, passed = (0, 0) if is_next else (place.done, place.passed)
         passed |= self._order.passed_over(step, done | passed)
@@ -175,24 +178,28 @@ class ProcedurePath:
     def _follow(self, kept: dict[_Place, tuple[int, float, float]]) -> None:
         origins, scores, lengths = zip(*kept.values(), strict=True)
         self._places = list(kept)
+        self._labels = [place.label for place in self._places]
         self._scores = np.array(scores) - scores[0]
         self._lengths = np.array(lengths)
-        labels = np.array([[place.label for place in kept]], np.int16)
+        labels = np.array([self._labels], np.int16)
         self._paths = np.vstack([self._paths[:, list(origins)], labels])
         self._cost_rows()
 
     def _cost_rows(self) -> None:
         """Look up what each path would pay to begin each label (B, K), and in which unit."""
-        rows = []
-        for place in self._places:
-            key = place.done, place.passed, place.newest
-            if key not in self._rows:
-                if len(self._rows) >= _MAX_KEPT_ROWS:
-                    self._rows.clear()
-                self._rows[key] = self._order.costs_after(*key)
-            rows.append(self._rows[key])
-        self._entering = np.array([costs for costs, _ in rows])
-        self._is_next_unit = np.array([is_next for _, is_next in rows])
+        if len(self._rows) > _MAX_KEPT_ROWS - self._width:
+            self._rows.clear()
+        rows = [self._row_of(place.done, place.passed, place.newest) for place in self._places]
+        self._entering = self._costs_table[rows]
+        self._is_next_unit = self._next_table[rows]
+
+    def _row_of(self, done: int, passed: int, newest: int) -> int:
+        row = self._rows.get((done, passed, newest))
+        if row is None:
+            row = self._rows[done, passed, newest] = len(self._rows)
+            costs, is_next = self._order.costs_after(done, passed, newest)
+            self._costs_table[row], self._next_table[row] = costs, is_next
+        return row
 
     def _num_agreed(self) -> int:
         close = self._paths[:, self._scores >= -self._certain]

@@ -84,10 +84,10 @@ def made(source: Recording, *tasks: LanguageTask, **options: object) -> list[Exa
 def test_dense_captions_are_the_texts_of_what_was_done() -> None:
     [example] = made(REPEATED, "dense_captioning")
     assert example.answer.split("\n") == [
-        f"1.0 - 3.1 seconds, {HOUSING.text}",
-        f"3.1 - 9.5 seconds, {SEAL.text}",
-        f"12.0 - 12.3 seconds, {UNEXPECTED_PHRASE}",
-        f"12.3 - 14.0 seconds, {HOUSING.text}",
+        f"{HOUSING.text}: 1.0 - 3.1 seconds",
+        f"{SEAL.text}: 3.1 - 9.5 seconds",
+        f"{UNEXPECTED_PHRASE}: 12.0 - 12.3 seconds",
+        f"{HOUSING.text}: 12.3 - 14.0 seconds",
     ]
     assert example.truth[0] == CaptionedSpan(TimeSpan(1.0, 3.06), HOUSING.text), "as annotated"
 
@@ -110,7 +110,7 @@ def test_steps_of_one_text_are_one_question() -> None:
     asked = language_examples(REPEATED, task, Repairs(), tasks=["grounding", "segmentation"])
     assert [example.question.query for example in asked] == ["Turn it", None]
     assert len(asked[0].truth) == 3
-    assert "3.1 - 9.5 seconds, Turn it (2)" in asked[1].answer
+    assert "Turn it (2): 3.1 - 9.5 seconds" in asked[1].answer
 
 
 def test_highlights_are_scored_by_how_much_of_a_clip_the_step_covers() -> None:

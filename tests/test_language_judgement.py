@@ -170,7 +170,7 @@ def test_answers_of_another_task_are_not_read_as_this_one() -> None:
 
 def test_a_step_of_another_vocabulary_is_unread() -> None:
     [example] = asked(OTHER, TRAIN, "segmentation")
-    scores = judged([example], ["0.0 - 9.0 seconds, Press the roof on"])
+    scores = judged([example], ["Press the roof on: 0.0 - 9.0 seconds"])
     assert scores.readings["segmentation"].remarks == {"unknown step: unread": 1}
 
 
@@ -181,10 +181,10 @@ def test_lines_are_kept_repaired_or_unread() -> None:
     [example] = asked(ONE, CAR, "segmentation")
     answer = "\n".join(
         [
-            "2.0 - 8.0 seconds, Fit the front axle into its slot",
-            "7.0 - 12.0 seconds, Press the roof on",  # cuts the one before
+            "Fit the front axle into its slot: 2.0 - 8.0 seconds",
+            "Press the roof on: 7.0 - 12.0 seconds",  # cuts the one before
             "from 20 to 28 seconds: Turn the four wheels once",
-            "28.0 - 40.0 seconds, Press the roof on",  # beyond the end, but said properly
+            "Press the roof on: 28.0 - 40.0 seconds",  # beyond the end, but said properly
         ]
     )
     scores = judged([example], [answer])
@@ -312,7 +312,7 @@ def test_a_segmentation_is_scored_frame_by_frame_with_gaps_as_background() -> No
     short = recording(CAR, (0.0, 1.0, "step-0"), (1.4, 2.0, UNEXPECTED), duration_s=2.0)
     [example] = asked(short, CAR, "segmentation")
     answer = (
-        "0.0 - 0.6 seconds, Fit the front axle into its slot\n0.6 - 2.0 seconds, Press the roof on"
+        "Fit the front axle into its slot: 0.0 - 0.6 seconds\nPress the roof on: 0.6 - 2.0 seconds"
     )
     scores = judged([example], [answer], short)
     assert scores.segmentation == background_rules(

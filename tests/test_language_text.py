@@ -57,7 +57,7 @@ STEPS = StepPhrases(
         "bolt": "Drive 2 bolts, M8x25, for 3 seconds",
         "cap": "Setze die Kappe auf; prüfe »Spalt«",
         "cap-again": "setze die kappe auf; prüfe  »spalt«",
-        "label": "12.3 - 14.0 seconds, none",
+        "label": "none: 12.3 - 14.0 seconds",
         "note": "Write C:\\new\nline",
     }
 )
@@ -85,6 +85,7 @@ awkward = st.sampled_from(
     [
         "1. ",
         " 3.5 - 4.0 seconds, ",
+        ": 3.5 - 4.0 seconds",
         ",",
         "\n",
         "\\n",
@@ -291,21 +292,23 @@ def test_a_grounding_that_is_none_is_reported_with_its_place(
 @pytest.mark.parametrize(
     ("reader", "said", "what"),
     [
-        (read_captions, "3.0 - 4.0 seconds", "no line of such an answer"),
-        (read_captions, "3.0 - 4.0 seconds, \\n", "no caption"),
-        (read_captions, "none\n3.0 - 4.0 seconds, Fit", "none beside other lines"),
+        (read_captions, "Fit the cap", "no line of such an answer"),
+        (read_captions, "3.0 - 4.0 seconds", "no caption"),
+        (read_captions, ": 3.0 - 4.0 seconds", "no caption"),
+        (read_captions, "\\n: 3.0 - 4.0 seconds", "no caption"),
+        (read_captions, "none\nFit: 3.0 - 4.0 seconds", "none beside other lines"),
         (read_highlights, "3.0 seconds, score 0.9", "score outside 1 to 5"),
         (read_highlights, "3.0 seconds, score 5.1", "score outside 1 to 5"),
         (read_highlights, "There are 2 in the 82, 84 second.", "no line of such an answer"),
-        (READERS["segmentation"], "3.0 - 4.0 seconds, Clamp the housing", "unknown step"),
+        (READERS["segmentation"], "Clamp the housing: 3.0 - 4.0 seconds", "unknown step"),
         (
             READERS["segmentation"],
-            "3.0 - 4.0 seconds, Setze die Kappe auf; prüfe »Spalt«!",
+            "Setze die Kappe auf; prüfe »Spalt«!: 3.0 - 4.0 seconds",
             "unknown step",
         ),
         (
             READERS["segmentation"],
-            "3.0 - 4.0 seconds, SETZE die Kappe auf; prüfe »Spalt«",
+            "SETZE die Kappe auf; prüfe »Spalt«: 3.0 - 4.0 seconds",
             "ambiguous step",
         ),
     ],
@@ -421,7 +424,7 @@ def test_an_unknown_rule_is_refused() -> None:
 
 
 def test_a_line_that_the_model_could_not_finish_is_not_taken() -> None:
-    said = "3.0 - 4.0 seconds, Fit the cap\n5.0 - 6.0 seconds, Fit the ca"
+    said = "Fit the cap: 3.0 - 4.0 seconds\nFit the ca: 5.0 - 6.0 seconds"
     assert len(read_captions(said).values) == 2, "nobody can tell from the text alone"
     stopped = read_captions(said, finished=False)
     assert stopped.counts() == {"cut off at the length limit: unread": 1}
@@ -430,7 +433,7 @@ def test_a_line_that_the_model_could_not_finish_is_not_taken() -> None:
 
 
 def test_two_events_on_one_line_are_remarked_on() -> None:
-    said = "3.0 - 4.0 seconds, fit a cap. 5.0 - 6.0 seconds, turn it."
+    said = "fit a cap: 5.0 - 6.0 seconds. turn it: 3.0 - 4.0 seconds"
     answer = read_captions(said)
     assert answer.counts() == {"span inside a caption: kept": 1}
     assert len(answer.values) == 1
@@ -457,7 +460,19 @@ def test_no_pattern_reads_on_without_a_bound(pattern: re.Pattern[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["9", "9.9 - ", "3.0 - 4.0 seconds, ", "\\", "none\n", "\n", "from 3 to ", " ", "3s-"]
+    "unit",
+    [
+        "9",
+        "9.9 - ",
+        "3.0 - 4.0 seconds, ",
+        ": 3.0 - 4.0 seconds",
+        "\\",
+        "none\n",
+        "\n",
+        "from 3 to ",
+        " ",
+        "3s-",
+    ],
 )
 @pytest.mark.parametrize("rules", [(), ALL_RULES])
 def test_long_hostile_answers_are_read_to_the_bound_and_the_rest_is_reported(
@@ -512,7 +527,7 @@ def test_background_has_no_phrase() -> None:
 
 
 def test_a_step_in_other_case_is_read_and_counted() -> None:
-    answer = read_segments("3.0 - 4.0 seconds, clamp the  HOUSING, bore up", STEPS)
+    answer = read_segments("clamp the  HOUSING, bore up: 3.0 - 4.0 seconds", STEPS)
     assert answer.values == (Segment(3, 4, "clamp"),)
     assert answer.counts() == {"step in other case or blanks: repaired": 1}
 

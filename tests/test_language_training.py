@@ -23,12 +23,14 @@ from models.language.answer_parser import (
 )
 from models.language.instructions import LANGUAGE_TASKS
 from models.language.recording_crop import crop_recording
-from models.language.step_phrases import StepPhrases
+from models.language.step_phrases import StepPhrases, label_phrases
 from models.temporalvlm.alignment import AlignmentDraws, AlignmentLoss, token_shares
 from models.temporalvlm.config import SystemName
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.language_training import AskedVideos, LanguageDraws, mean_loss
+from models.temporalvlm.phrase_projection import PhraseProjection
 from models.temporalvlm.systems import build_system
+from models.temporalvlm.video import segment_video
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.video_tokens import VideoTokens
@@ -213,11 +215,13 @@ def test_a_token_has_the_share_of_each_label_in_its_stretch(
 
 
 @pytest.mark.parametrize("name", get_args(SystemName))
-def test_tokens_of_every_system_come_to_lie_where_the_words_lie(name: SystemName) -> None:
+def test_tokens_of_every_system_come_to_say_what_is_done(name: SystemName) -> None:
     model = system(name)
-    assert model.language is not None
-    texts = model.language.embed_texts(["nothing", "Fit the axle", "Put on the roof", "other"])
-    loss = AlignmentLoss(model, {TASK.id: texts})
+    phrases = label_phrases(TASK)
+    with pytest.raises(ValueError, match="one or more and differ"):
+        model.speak_in([*phrases, phrases[0]])
+    model.speak_in([*phrases, "Fold the map"])
+    loss = AlignmentLoss(model, {TASK.id: phrases})
     draws = AlignmentDraws(VideoCrops([video()], seed=0), model)
     optimiser = torch.optim.AdamW([p for p in loss.parameters() if p.requires_grad], lr=1e-2)
     losses = []
@@ -228,6 +232,16 @@ def test_tokens_of_every_system_come_to_lie_where_the_words_lie(name: SystemName
         optimiser.step()
         losses.append(float(value.detach()))
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert isinstance(model.projection, PhraseProjection)
+    assert not model.projection.phrases.requires_grad
+    with torch.no_grad():
+        cut, _ = segment_video(video().features, video().times_s, model.segmentation)
+        tokens = model.video_tokens(cut).tokens
+        shares = model.projection.log_shares(tokens).exp()
+        torch.testing.assert_close(shares.sum(dim=-1), torch.ones(shares.shape[:-1]))
+        mixed = shares @ model.projection.phrases
+        torch.testing.assert_close(model.projected(cut).tokens, mixed)
+    assert float(shares[..., -1].mean()) < 0.2, "what no label says is seldom said"
     assert all(p.grad is None for n, p in loss.named_parameters() if ".lora_" in n)
 
 

@@ -15,6 +15,7 @@ from edge.answers.model import WEIGHTS, AnswerModelError, load_answer_model, rea
 from edge.answers.training import AnswerTraining, new_model
 from industryasm.fault import UserFault
 from linewatch import app
+from models.temporalvlm.config import LinesConfig
 from models.temporalvlm.language_model import LanguageModelError
 from models.temporalvlm.pretrained import llama
 from models.temporalvlm.video import segment_video
@@ -94,9 +95,11 @@ def test_processes_share_the_parameters_where_asked(
 
 
 def test_a_language_model_in_bfloat16_learns_and_answers(folder: Path) -> None:
-    training = AnswerTraining("temporalvlm", 8, (1, 1), 0, llama=folder)
-    model = new_model(training, feature_dim=WIDTH, cache=folder, device=torch.device("cpu"))
-    model.language = llama(folder, time_marks=8, dtype=torch.bfloat16)
+    training = AnswerTraining("temporalvlm", True, (1, 1), 0, llama=folder)
+    model = new_model(
+        training, feature_dim=WIDTH, phrases=["a", "b"], cache=folder, device=torch.device("cpu")
+    )
+    model.language = llama(folder, lines=LinesConfig(), dtype=torch.bfloat16)
     features = torch.randn(40, WIDTH).numpy()
     video, _ = segment_video(features, torch.arange(40.0).numpy(), model.segmentation)
     with torch.autocast("cpu", torch.bfloat16):

@@ -67,10 +67,10 @@ def said(question: Question, *segments: Segment, duration_s: float = 20.0) -> st
 
 def test_segments_answer_each_task() -> None:
     lines = [
-        f"1.0 - 3.0 seconds, {HOUSING.text}",
-        f"3.0 - 9.5 seconds, {SEAL.text}",
-        f"12.0 - 12.3 seconds, {UNEXPECTED_PHRASE}",
-        f"12.3 - 15.0 seconds, {HOUSING.text}",
+        f"{HOUSING.text}: 1.0 - 3.0 seconds",
+        f"{SEAL.text}: 3.0 - 9.5 seconds",
+        f"{UNEXPECTED_PHRASE}: 12.0 - 12.3 seconds",
+        f"{HOUSING.text}: 12.3 - 15.0 seconds",
     ]
     assert said(Question("dense_captioning"), *SEGMENTS).split("\n") == lines
     assert said(Question("segmentation"), *SEGMENTS).split("\n") == lines
@@ -123,7 +123,7 @@ def test_a_segment_too_short_to_be_said_is_counted() -> None:
     repairs = Repairs()
     segments = [Segment(1.01, 1.04, HOUSING.id), Segment(2, 3, SEAL.id)]
     answer = segment_answer(Question("dense_captioning"), segments, TASK, repairs, duration_s=9.0)
-    assert answer == f"2.0 - 3.0 seconds, {SEAL.text}"
+    assert answer == f"{SEAL.text}: 2.0 - 3.0 seconds"
     assert repairs.lines() == [
         "1 x segment without length in tenths: left out (place-housing: 1.010 - 1.040 s)"
     ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from models.temporalvlm.answer import Answer
+from models.temporalvlm.config import LinesConfig
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.video import collate
 from models.temporalvlm.video_tokens import VideoTokens
@@ -18,7 +19,8 @@ from tests.test_temporalvlm import INSTRUCTION, model, video
 from tests.tiny_llama import END, LANGUAGE, byte_tokenizer, tiny_llama
 
 QUESTIONS = ["When?", INSTRUCTION, "List the steps that you see.", "a", "When?"]
-ANSWERS = ["0.5 - 2.0 seconds", "none", "1.0 - 2.5 seconds, x\n3.0 - 9.5 seconds, yz", "", "3.2"]
+ABOUT = [None, None, None, "a", "The cap"]
+ANSWERS = ["0.5 - 2.0 seconds", "none", "x: 1.0 - 2.5 seconds\nyz: 3.0 - 9.5 seconds", "", "3.2"]
 
 
 def lively_language(**changes: Any) -> LanguageModel:
@@ -37,14 +39,16 @@ def lively_language(**changes: Any) -> LanguageModel:
     return language
 
 
-@pytest.mark.parametrize("changes", [{}, {"time_marks": 2}, {"gradient_checkpointing": True}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"lines": LinesConfig(words=2)}, {"gradient_checkpointing": True}]
+)
 def test_questions_about_one_video_learn_as_if_each_were_asked_alone(
     changes: dict[str, Any],
 ) -> None:
     language = lively_language(**changes).train()
     times = torch.arange(7.0)[None]
     torch.manual_seed(3)
-    tokens = torch.randn(1, 7, 24, requires_grad=True)
+    tokens = torch.randn(1, 7, language.config.token_dim, requires_grad=True)
     shown = VideoTokens(tokens, torch.tensor([6]), times, times)
 
     def slopes(loss: Tensor) -> dict[str, Tensor]:
@@ -52,8 +56,11 @@ def test_questions_about_one_video_learn_as_if_each_were_asked_alone(
         found = torch.autograd.grad(loss, [tokens, *weights.values()])
         return dict(zip(["tokens", *weights], found, strict=True))
 
-    together = language.loss(shown, QUESTIONS, ANSWERS)
-    alone = [language.loss(shown, [q], [a]) for q, a in zip(QUESTIONS, ANSWERS, strict=True)]
+    together = language.loss(shown, QUESTIONS, ANSWERS, ABOUT)
+    alone = [
+        language.loss(shown, [q], [a], [about])
+        for q, a, about in zip(QUESTIONS, ANSWERS, ABOUT, strict=True)
+    ]
     mean = torch.stack(alone).mean()
     torch.testing.assert_close(together, mean, atol=1e-5, rtol=1e-5)
     assert len({round(float(loss.detach()), 3) for loss in alone}) == len(alone)

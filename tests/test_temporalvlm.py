@@ -18,6 +18,7 @@ from torch.nn import functional
 from models.temporalvlm.aggregation import BidirectionalMinGRU, _min_gru, aggregation
 from models.temporalvlm.config import (
     SMALL,
+    LinesConfig,
     QFormerConfig,
     SegmentationConfig,
     StepHeadConfig,
@@ -27,7 +28,6 @@ from models.temporalvlm.config import (
 from models.temporalvlm.language_model import (
     LanguageModel,
     LanguageModelError,
-    time_mark,
 )
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.parts import part_parameters
@@ -374,40 +374,70 @@ def test_a_batch_speaks_and_learns_as_each_video_alone() -> None:
         torch.testing.assert_close(net(both, questions, answers), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_time_marks_stand_between_the_video_tokens_and_nowhere_when_off() -> None:
-    marked = LANGUAGE.model_copy(update={"time_marks": 2})
-    start_s = torch.tensor([[0.0, 1.0, 12.34, 60.0, 3599.96]])
-    tokens = torch.randn(1, 5, 24)
-    video_tokens = VideoTokens(tokens, torch.tensor([5]), start_s, start_s)
-    for config, times in ((LANGUAGE, []), (marked, [0.0, 12.34, 3599.96])):
-        language = LanguageModel(config, tiny_llama(), byte_tokenizer())
-        assert [time_mark(t) for t in times] == ["\n0.0:", "\n12.3:", "\n3600.0:"][: len(times)]
-        marks = [language._embed(language._ids(time_mark(t), special=False)) for t in times]
-        expected = [tokens[0]]
-        if marks:
-            expected = [marks[0], tokens[0, :2], marks[1], tokens[0, 2:4], marks[2], tokens[0, 4:]]
-        (start,) = language._starts(video_tokens, 1)
-        before = language._embed(language._ids(config.before_video, special=True))
-        torch.testing.assert_close(start, torch.cat([before, *expected]))
+def test_a_line_spells_a_token_and_writes_its_stretch_behind_it() -> None:
+    torch.manual_seed(5)
+    start_s, end_s = torch.tensor([[12.34, 0.0]]), torch.tensor([[3599.96, 20.0]])
+    for times, behind in (
+        (True, ["': 0.0 - 20.0 seconds\n", "': 12.3 - 3600.0 seconds\n"]),
+        (False, ["'\n", "'\n"]),
+    ):
+        lines = LinesConfig(words=3, times=times)
+        language = LanguageModel(
+            LANGUAGE.model_copy(update={"lines": lines}), tiny_llama(), byte_tokenizer()
+        )
+        tokens = torch.randn(1, 2, 72)
+
+        def text(said: str, language: LanguageModel = language) -> torch.Tensor:
+            return language._embed(language._ids(said, special=True))
+
+        (start,) = language._starts(VideoTokens(tokens, torch.tensor([2]), start_s, end_s), 1)
+        second, first = tokens[0].view(2, 3, 24)
+        pieces = [text(language.config.before_video), text("'"), first, text(behind[0])]
+        expected = torch.cat([*pieces, text("'"), second, text(behind[1])])
+        torch.testing.assert_close(start, expected)
 
 
-def test_time_marks_let_a_model_hear_the_time() -> None:
-    marked = LANGUAGE.model_copy(update={"time_marks": 8})
-    language = LanguageModel(marked, tiny_llama(), byte_tokenizer()).eval()
+def test_without_lines_tokens_stand_one_after_the_other() -> None:
+    language = LanguageModel(LANGUAGE, tiny_llama(), byte_tokenizer())
+    tokens, times = torch.randn(1, 5, 24), torch.zeros(1, 5)
+    (start,) = language._starts(VideoTokens(tokens, torch.tensor([4]), times, times), 1)
+    before = language._embed(language._ids(LANGUAGE.before_video, special=True))
+    torch.testing.assert_close(start, torch.cat([before, tokens[0, :4]]))
+    (mean,) = language.as_tokens(["Fit"])
+    torch.testing.assert_close(mean, language.embed_texts(["Fit"])[0])
+
+
+def test_with_lines_an_answer_begins_with_the_words_that_it_is_about() -> None:
+    config = LANGUAGE.model_copy(update={"lines": LinesConfig(words=4)})
+    language = LanguageModel(config, tiny_llama(), byte_tokenizer())
+    read = byte_tokenizer().decode
+    asked = language._question_ids("When?", "Fit the cap")
+    assert read(asked).endswith(f"When?{config.before_answer}'Fit ':")
+    assert read(language._question_ids("When?", "Go")).endswith("'Gooo':"), "the last piece again"
+    assert read(language._answer_ids("none", "Go")) == f" none{config.end_of_answer}"
+    assert read(language._question_ids("What?", None)).endswith(f"What?{config.before_answer}")
+    assert read(language._answer_ids("none", None)) == f"none{config.end_of_answer}"
+    words = language._embed(language._ids("Gooo", special=False))
+    torch.testing.assert_close(language.as_tokens(["Go"]), words.view(1, -1))
+
+
+def test_written_times_let_a_model_hear_the_time() -> None:
+    lines = LANGUAGE.model_copy(update={"lines": LinesConfig(words=3)})
+    language = LanguageModel(lines, tiny_llama(1024), byte_tokenizer()).eval()
     net = TemporalVLM(
-        config(language=marked.model_dump()), timestamps=DigitTimestamps(), language=language
+        config(language=lines.model_dump()), timestamps=DigitTimestamps(), language=language
     ).eval()
     with torch.inference_mode():
         shown = net.projected(video(20))
         early = language.loss(shown, ["when?"], ["9.1"])
-        late = language.loss(replace(shown, start_s=shown.start_s + 90), ["when?"], ["9.1"])
+        late = language.loss(replace(shown, end_s=shown.end_s + 90), ["when?"], ["9.1"])
     assert not torch.allclose(early, late)
 
 
 def test_video_tokens_of_another_width_or_number_are_refused() -> None:
     language = LanguageModel(LANGUAGE, tiny_llama(), byte_tokenizer())
     times = torch.zeros(1, 3)
-    with pytest.raises(ValueError, match="23 wide, the embeddings of tiny 24; project"):
+    with pytest.raises(ValueError, match="23 wide, those that tiny is shown 24; project"):
         language.loss(
             VideoTokens(torch.zeros(1, 3, 23), torch.tensor([3]), times, times), ["when?"], ["a"]
         )
@@ -417,7 +447,7 @@ def test_video_tokens_of_another_width_or_number_are_refused() -> None:
         VideoTokens(torch.zeros(1, 3, 24), torch.tensor([3, 3]), times, times)
     with pytest.raises(ValueError, match="another configuration"):
         TemporalVLM(
-            config(language=LANGUAGE.model_copy(update={"time_marks": 4}).model_dump()),
+            config(language=LANGUAGE.model_copy(update={"lines": LinesConfig()}).model_dump()),
             timestamps=DigitTimestamps(),
             language=language,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from edge.answers.training import AnswerTraining
-from models.temporalvlm.config import SMALL, QFormerConfig, TemporalVLMConfig
+from models.temporalvlm.config import SMALL, LinesConfig, QFormerConfig, TemporalVLMConfig
 from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.systems import build_system
 from models.temporalvlm.video_language_model import VideoLanguageModel
@@ -30,13 +31,14 @@ def tiny_system(
     training: AnswerTraining,
     *,
     feature_dim: int,
+    phrases: Sequence[str],
     cache: Path | None = None,
     device: torch.device | None = None,
 ) -> VideoLanguageModel:
     torch.manual_seed(training.seed)
-    marks = None if training.time_marks is None else 4
-    language = LANGUAGE.model_copy(update={"time_marks": marks})
-    return build_system(
+    lines = LinesConfig(words=3, times=training.times)
+    language = LANGUAGE.model_copy(update={"lines": lines})
+    model = build_system(
         training.system,
         feature_dim=feature_dim,
         frames=24,
@@ -44,3 +46,5 @@ def tiny_system(
         language=LanguageModel(language, tiny_llama(4096), byte_tokenizer()),
         size=SIZE,
     )
+    model.speak_in(phrases)
+    return model

@@ -85,10 +85,9 @@ def train_answers(
     from models.training import distributed
 
     splits = labelled_splits(DataSet(data))
-    marks = answer_training.TIME_MARKS if written_times else None
     training = AnswerTraining(
         system.value,
-        marks,
+        written_times,
         (steps, answer_steps),
         seed,
         llama=llama,
@@ -102,8 +101,7 @@ def train_answers(
         )
         if not distributed.writes():
             return
-    assert model.language is not None
-    card = write_card(out, training, splits, model.language.config.name)
+    card = write_card(out, training, splits, model)
     for line in repairs.lines():
         typer.echo(f"questions about the split validation: {line}")
     typer.echo(f"{out}: {training.name}, trained on {card.trained_on}")

@@ -46,16 +46,19 @@ class AnswerCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["answers"] = "answers"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
+    """1 is of before 2026-11-23, with other prompts."""
     system: SystemName
-    time_marks: Annotated[int, Field(gt=0, le=65536)] | None
+    times: bool
     steps: tuple[int, int]
     seed: int
     encoder: Identifier | None
     rate_hz: Annotated[float, Field(gt=0, le=1000)]
     feature_dim: Annotated[int, Field(gt=0, le=65536)]
-    vocabularies: dict[Identifier, Sha256] | None = None
-    """The tasks it was trained on; None on cards that were written before 2026-11-23."""
+    vocabularies: dict[Identifier, Sha256]
+    """The tasks it was trained on."""
+    phrases: tuple[str, ...]
+    """What it can say that it sees."""
     llama: LocalLlama | None = None
     """None is SmolLM2."""
     weights_sha256: Sha256
@@ -64,9 +67,9 @@ class AnswerCard(BaseModel):
 
 
 def write_card(
-    folder: Path, training: AnswerTraining, splits: LabelledSplits, language: str
+    folder: Path, training: AnswerTraining, splits: LabelledSplits, model: VideoLanguageModel
 ) -> AnswerCard:
-    """Make the folder of a finished training a model that can be asked; `language` is a name."""
+    """Make the folder of a finished training a model that can be asked."""
     from safetensors.numpy import save_file
 
     from models.training.checkpoint import put_in_place
@@ -77,16 +80,17 @@ def write_card(
     put_in_place(part, folder / SCALE)
     llama = None
     if training.llama is not None:
-        llama = LocalLlama(folder=training.llama.resolve(), name=language)
+        llama = LocalLlama(folder=training.llama.resolve(), name=_language(model))
     card = AnswerCard(
         system=training.system,
-        time_marks=training.time_marks,
+        times=training.times,
         steps=training.steps,
         seed=training.seed,
         encoder=splits.encoder,
         rate_hz=splits.rate_hz,
         feature_dim=len(splits.scale.mean),
         vocabularies={name: task.vocabulary_hash() for name, task in splits.tasks.items()},
+        phrases=model.phrases,
         llama=llama,
         weights_sha256=file_sha256(folder / WEIGHTS),
         scale_sha256=file_sha256(folder / SCALE),
@@ -133,15 +137,15 @@ class AnswerModel:
         video, _ = segment_video(scaled, features.times_s, self._model.segmentation)
         video = video.to(device_of(self._model))
         longest = LONGEST_ANSWER[question.task]
-        (answer,) = self._model.answer(video, [instruction], max_new_tokens=longest)
+        (answer,) = self._model.answer(
+            video, [instruction], [question.query], max_new_tokens=longest
+        )
         return Reply(instruction, answer, read_answer(question, answer, task, duration_s))
 
     def _check_vocabulary(self, task: Task | None) -> None:
         if task is None:
             raise AnswerModelError("a segmentation needs the task whose steps are looked for")
         known = self.card.vocabularies
-        if known is None:
-            return
         if task.id not in known:
             raise AnswerModelError(
                 f"the model knows the steps of {', '.join(sorted(known))}, not of {task.id!r}; ask "
@@ -175,8 +179,14 @@ def load_answer_model(folder: Path, *, cache: Path) -> AnswerModel:
     stored = load_file(folder / SCALE)
     scale = FeatureScale(stored["mean"], stored["spread"])
     llama = None if card.llama is None else card.llama.folder
-    training = AnswerTraining(card.system, card.time_marks, card.steps, card.seed, llama=llama)
-    model = new_model(training, feature_dim=card.feature_dim, cache=cache, device=own_device())
+    training = AnswerTraining(card.system, card.times, card.steps, card.seed, llama=llama)
+    model = new_model(
+        training,
+        feature_dim=card.feature_dim,
+        phrases=card.phrases,
+        cache=cache,
+        device=own_device(),
+    )
     if card.llama is not None and _language(model) != card.llama.name:
         raise AnswerModelError(
             f"{card.llama.folder}: holds other files than when {folder} was trained with them "

@@ -1,34 +1,43 @@
 """Trains a video language model to answer questions about recordings, in two stages.
 
-`alignment` first, then `language_training`. Each stage is a training in the model's folder that
-goes on where it was stopped; a folder of another training is refused.
+`alignment` first, then `language_training`; SmolLM2 starts with the adapters of `reader`. Each
+stage is a training in the model's folder that goes on where it was stopped; a folder of another
+training is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.answers.questions import questions
+from edge.answers.reader import READER
 from edge.labelled_videos import LabelledSplits
+from edge.machine import has_bf16
 from industryasm.repairs import Repairs
+from models.card import file_sha256
 from models.language.examples import Example
-from models.temporalvlm.config import SMALL, SMOLLM2_135M, SystemName
+from models.temporalvlm.config import SMALL, SMOLLM2_135M, LinesConfig, SystemName
 
 if TYPE_CHECKING:
     import torch
 
     from models.temporalvlm.language_model import LanguageModel
     from models.temporalvlm.video_language_model import VideoLanguageModel
+    from models.training.loop import Precision
 
 ALIGNMENT, ANSWERS = "alignment", "answers"
-LEARNING_RATE = 1e-3
+ALIGNMENT_RATE, ANSWER_RATE = 4e-4, 3e-4
+"""Learning rates. At 1e-3 TemporalVLM learns next to nothing on cooking (docs/log.md, 2026-11-23);
+in the second stage the adapters can read already."""
 VALIDATION_EXAMPLES = 12
 CHECKS = 4
 """Of each stage: as a draw, a check of the second costs tens of seconds."""
-TIME_MARKS = 8
-"""Video tokens between two times that are written as text: those of a window."""
+VIDEO_TOKENS = 36
+"""About so many lines are shown of a video (`LinesConfig`)."""
 
 FRAMES = SMALL.segmentation.segments * SMALL.segmentation.frames
 
@@ -38,7 +47,8 @@ class AnswerTraining:
     """What is trained, and for how long: `steps` of alignment and of language training."""
 
     system: SystemName
-    time_marks: int | None
+    times: bool
+    """Whether the stretch that a video token stands for is written behind it."""
     steps: tuple[int, int]
     seed: int
     llama: Path | None = None
@@ -49,15 +59,21 @@ class AnswerTraining:
 
     @property
     def name(self) -> str:
-        """The system's name, and whether it writes times as text."""
-        return self.system if self.time_marks is None else f"{self.system}, times as text"
+        """The system's name, and whether it is told times as text."""
+        return f"{self.system}, times as text" if self.times else self.system
 
 
 def new_model(
-    training: AnswerTraining, *, feature_dim: int, cache: Path, device: torch.device
+    training: AnswerTraining,
+    *,
+    feature_dim: int,
+    phrases: Sequence[str],
+    cache: Path,
+    device: torch.device,
 ) -> VideoLanguageModel:
     """Build the model of a training with new weights; SmolLM2 is kept in the folder `cache`.
 
+    It tells the language model what it sees in `phrases`, those of the steps that it is trained on.
     Raises `LanguageModelError` for a folder that holds no language model.
     """
     import torch
@@ -67,22 +83,39 @@ def new_model(
 
     torch.manual_seed(seed_of("weights", training.seed))
     language = _language_model(training, cache, device)
-    model = build_system(training.system, feature_dim=feature_dim, frames=FRAMES, language=language)
+    model = build_system(
+        training.system,
+        feature_dim=feature_dim,
+        frames=FRAMES,
+        tokens=VIDEO_TOKENS,
+        language=language,
+    )
+    model.speak_in(phrases)
     return model.to(device)
+
+
+def precision_on(device: torch.device) -> Precision:
+    """Return what the language model computes in: bfloat16 where that is faster (twice, here)."""
+    return "bfloat16" if device.type == "cuda" or has_bf16() else "float32"
 
 
 def _language_model(training: AnswerTraining, cache: Path, device: torch.device) -> LanguageModel:
     import torch
 
     from models.temporalvlm.pretrained import llama, smollm2
+    from models.temporalvlm.reading import Reader
+    from models.training.loop import load_weights
 
     changes: dict[str, Any] = {
-        "time_marks": training.time_marks,
+        "lines": LinesConfig(times=training.times),
         "gradient_checkpointing": training.gradient_checkpointing,
     }
+    dtype = torch.bfloat16 if precision_on(device) == "bfloat16" else torch.float32
     if training.llama is None:
-        return smollm2(SMOLLM2_135M.model_copy(update=changes), cache=cache)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        config = SMOLLM2_135M.model_copy(update=changes)
+        language = smollm2(config, cache=cache, dtype=dtype)
+        load_weights(Reader(language), READER)
+        return language
     return llama(training.llama, **changes, dtype=dtype)
 
 
@@ -106,12 +139,17 @@ def train_answers(
     from models.temporalvlm.language_training import LanguageDraws, mean_loss
     from models.temporalvlm.parts import freeze
     from models.temporalvlm.video_crops import VideoCrops
-    from models.training.loop import LoopConfig, precision_on, run_loop
+    from models.training.loop import LoopConfig, run_loop
 
     feature_dim = splits.videos["train"][0].features.shape[1]
-    model = new_model(training, feature_dim=feature_dim, cache=cache, device=device)
-    assert model.language is not None
-    texts = {task: model.language.embed_texts(splits.phrases(task)) for task in splits.tasks}
+    labels = {task: splits.phrases(task) for task in sorted(splits.tasks)}
+    model = new_model(
+        training,
+        feature_dim=feature_dim,
+        phrases=list(dict.fromkeys(chain.from_iterable(labels.values()))),
+        cache=cache,
+        device=device,
+    )
     crops = VideoCrops(splits.videos["train"], seed=training.seed)
     about = {
         "system": training.name,
@@ -123,18 +161,23 @@ def train_answers(
     first, second = (
         LoopConfig(
             steps=steps,
-            learning_rate=LEARNING_RATE,
+            learning_rate=rate,
             check_every=max(1, steps // CHECKS),
             precision=precision_on(device),
             shard=shard,
             seed=training.seed,
         )
-        for steps, shard in zip(training.steps, (False, training.shard), strict=True)
+        for steps, shard, rate in zip(
+            training.steps,
+            (False, training.shard),
+            (ALIGNMENT_RATE, ANSWER_RATE),
+            strict=True,
+        )
     )
     trained = model.trained
     freeze(model, trained - {"lora"})
     run_loop(
-        AlignmentLoss(model, texts).to(device),
+        AlignmentLoss(model, labels).to(device),
         AlignmentDraws(crops, model).loss,
         first,
         folder / ALIGNMENT,
@@ -148,7 +191,11 @@ def train_answers(
         LanguageDraws(crops, splits.recordings, splits.tasks, model).loss,
         second,
         folder / ANSWERS,
-        about={"stage": ANSWERS, **about},
+        about={
+            "stage": ANSWERS,
+            **about,
+            "reader_sha256": file_sha256(READER) if training.llama is None else None,
+        },
         validate=lambda: -mean_loss(model, judged, known),
     )
     return model

@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from edge.answers.questions import judge_answers, questions
-from edge.answers.training import TIME_MARKS, AnswerTraining, train_answers
+from edge.answers.training import AnswerTraining, train_answers
 from edge.evaluation.frame_table import FrameJob, evidence_of, frame_jobs
 from edge.evaluation.language_answers import answers_to
 from edge.evaluation.language_yardsticks import language_yardsticks, segment_scores
@@ -27,11 +27,15 @@ from industryasm.recording import DataSet
 from industryasm.repairs import Repairs
 from models.temporalvlm.config import SystemName
 
-ROWS: dict[str, tuple[SystemName, int | None]] = {
-    **{name: (name, None) for name in get_args(SystemName)},
-    "temporalvlm, times as text": ("temporalvlm", TIME_MARKS),
+ROWS: dict[str, tuple[SystemName, bool]] = {
+    "temporalvlm": ("temporalvlm", True),
+    "timechat": ("timechat", True),
+    "longvlm": ("longvlm", False),
+    "videochat-embed": ("videochat-embed", False),
+    "temporalvlm, no times as text": ("temporalvlm", False),
 }
-"""What each row trains: a system, and how many tokens it shows between written times."""
+"""What each row trains: a system, and whether it is told times as text; the last two systems know
+no times by their design."""
 
 
 def step_head_title(row: str, device: str) -> str:
@@ -70,8 +74,8 @@ class LanguageJob:
     @property
     def training(self) -> AnswerTraining:
         """What is trained for this row."""
-        system, time_marks = ROWS[self.row]
-        return AnswerTraining(system, time_marks, self.steps, self.seed)
+        system, times = ROWS[self.row]
+        return AnswerTraining(system, times, self.steps, self.seed)
 
 
 def language_table(

@@ -34,8 +34,7 @@ _OTHER = re.IGNORECASE | re.ASCII
 
 _SPAN = re.compile(rf"({TIME_PATTERN}) - ({TIME_PATTERN}) seconds")
 _OTHER_SPAN = re.compile(_SAID_OTHERWISE + r"\.?", _OTHER)
-_CAPTIONED = re.compile(_SPAN.pattern + r", ")
-_OTHER_CAPTIONED = re.compile(_SAID_OTHERWISE + r"(?:[,:] ?| )", _OTHER)
+_TIMES_FIRST = re.compile(_SAID_OTHERWISE + r"(?:[,:] ?| )", _OTHER)
 _MOMENT = re.compile(rf"({TIME_PATTERN}) seconds, score ([0-9]\.[0-9])")
 _OTHER_MOMENT = re.compile(
     rf"({_NUMBER}){_UNIT}[,:]? (?:saliency )?score:? ([0-9](?:\.[0-9]{{1,3}})?)\.?", _OTHER
@@ -44,8 +43,7 @@ _SPAN_INSIDE = re.compile(rf"{_NUMBER} ?(?:-|–|—|to) ?{_NUMBER}{_UNIT}", _OT
 PATTERNS = (
     _SPAN,
     _OTHER_SPAN,
-    _CAPTIONED,
-    _OTHER_CAPTIONED,
+    _TIMES_FIRST,
     _MOMENT,
     _OTHER_MOMENT,
     _SPAN_INSIDE,
@@ -83,7 +81,7 @@ def read_spans(
     """Read a temporal grounding; parameters and errors as of `read_captions`."""
     reading = Reading[TimeSpan](text, duration_s=duration_s, rules=rules, finished=finished)
     for line in reading.lines():
-        found = _match(reading, line, _SPAN, _OTHER_SPAN, is_whole=True)
+        found = _match(reading, line, _SPAN, _OTHER_SPAN)
         if found and (span := reading.span(found[1], found[2], line)):
             reading.take(span, line)
     reading.remark_overlaps(lambda value: value)
@@ -101,7 +99,7 @@ def read_highlights(
     reading = Reading[Highlight](text, duration_s=duration_s, rules=rules, finished=finished)
     said: set[float] = set()
     for line in reading.lines():
-        found = _match(reading, line, _MOMENT, _OTHER_MOMENT, is_whole=True)
+        found = _match(reading, line, _MOMENT, _OTHER_MOMENT)
         if found and (highlight := _highlight(reading, found, line)):
             if highlight.time_s in said:
                 reading.note("moment given twice", "kept", line)
@@ -140,13 +138,10 @@ def _match(
     line: Place,
     strict: re.Pattern[str],
     other: re.Pattern[str],
-    *,
-    is_whole: bool,
 ) -> re.Match[str] | None:
-    """Match a line from its beginning, `is_whole` to its end; refuse it when it does not match."""
+    """Match a whole line; refuse it when it does not match."""
     for pattern in (strict, other) if "other_wording" in reading.rules else (strict,):
-        match = pattern.fullmatch if is_whole else pattern.match
-        if found := match(reading.text, line.start, line.end):
+        if found := pattern.fullmatch(reading.text, line.start, line.end):
             if pattern is other:
                 reading.note("other wording", "repaired", line)
             return found
@@ -155,10 +150,19 @@ def _match(
 
 
 def _captioned(reading: Reading[ValueT], line: Place) -> tuple[TimeSpan, str] | None:
-    found = _match(reading, line, _CAPTIONED, _OTHER_CAPTIONED, is_whole=False)
+    said = reading.text[line.start : line.end]
+    words, _, times = said.rpartition(": ")
+    found = _SPAN.fullmatch(times)
+    if found is None and "other_wording" in reading.rules:
+        found = _OTHER_SPAN.fullmatch(times)
+        if found is None and (found := _TIMES_FIRST.match(said)):
+            words = said[found.end() :]
+        if found:
+            reading.note("other wording", "repaired", line)
     if found is None:
+        reading.refuse("no line of such an answer", line)
         return None
-    caption, is_as_written = read_caption(reading.text[found.end() : line.end])
+    caption, is_as_written = read_caption(words)
     if not caption:
         reading.refuse("no caption", line)
         return None

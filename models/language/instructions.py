@@ -67,12 +67,12 @@ WORDINGS: dict[LanguageTask, tuple[str, ...]] = {
     ),
 }
 _FORMS: dict[LanguageTask, str] = {
-    "dense_captioning": "a line 'start - end seconds, description' for each event",
+    "dense_captioning": "a line 'description: start - end seconds' for each event",
     "grounding": "a line 'start - end seconds' for each time that it happens",
     "highlights": (
         "a line 'time seconds, score 1.0 to 5.0' for each clip of {clip} seconds that shows it"
     ),
-    "segmentation": "a line 'start - end seconds, step' for each step that is done",
+    "segmentation": "a line 'step: start - end seconds' for each step that is done",
 }
 _ASKS_FOR_SOMETHING: frozenset[LanguageTask] = frozenset({"grounding", "highlights"})
 

@@ -47,7 +47,7 @@ def segment_answer(
     >>> found = [Segment(3, 9, "place-housing"), Segment(9, 10.04, "background")]
     >>> question = Question("dense_captioning")
     >>> segment_answer(question, found, load_task("brake-caliper"), Repairs(), duration_s=10.04)
-    '3.0 - 9.0 seconds, Clamp the caliper housing in the fixture, bore up'
+    'Clamp the caliper housing in the fixture, bore up: 3.0 - 9.0 seconds'
     """
     phrases = StepPhrases.of(task)
     said = _sayable(segments, phrases, repairs, duration_s)

