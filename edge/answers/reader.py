@@ -1,7 +1,7 @@
 """`linewatch train-reader`: adapters that have learned to read the lines of video tokens.
 
 Every training with SmolLM2 starts from those that are shipped, `READER`: the best checkpoint of one
-run of this command, whose header tells the tasks and settings.
+run of this command in float16, whose header tells the tasks and settings.
 """
 
 from __future__ import annotations
