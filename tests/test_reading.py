@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from functools import cache
 from importlib.util import find_spec
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 from edge.answers.reader import READER, vocabularies
+from linewatch import app
 from models.language.answer_parser import read_spans
 from models.language.answers import TimeSpan
 from models.language.grounding_metrics import overlap
 from models.language.instructions import Question, write_instruction
 from models.language.step_phrases import label_phrases
-from models.temporalvlm.config import SMOLLM2_135M, LinesConfig
+from models.temporalvlm.config import SMOLLM2_135M, LanguageConfig, LinesConfig
 from models.temporalvlm.language_model import LanguageModel, Queries
 from models.temporalvlm.pretrained import smollm2
 from models.temporalvlm.reading import (
@@ -30,6 +33,7 @@ from models.temporalvlm.reading import (
     draw_time_line,
 )
 from models.temporalvlm.video_tokens import VideoTokens
+from models.training.checkpoint import read_header
 from models.training.loop import LoopConfig, load_weights, run_loop
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
 
@@ -136,6 +140,26 @@ def test_a_reader_learns_its_adapters_and_nothing_else(tmp_path: Path) -> None:
     changed = {n for n, w in reader.named_parameters() if not torch.equal(w, before[n])}
     assert changed
     assert all("lora_" in name for name in changed)
+
+
+def test_the_command_trains_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tiny(config: LanguageConfig, *, cache: Path, dtype: torch.dtype) -> LanguageModel:
+        lines = LANGUAGE.model_copy(update={"lines": config.lines})
+        return LanguageModel(lines, tiny_llama(4096), byte_tokenizer())
+
+    monkeypatch.setattr("models.temporalvlm.pretrained.smollm2", tiny)
+    monkeypatch.setattr("edge.answers.reader.CHECKED_LINES", 1)
+    command = ["train-reader", "--out", str(tmp_path / "reader"), "--steps", "2"]
+    written = []
+    for _ in range(2):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        written.append((tmp_path / "reader" / "best.safetensors").read_bytes())
+    assert written[0] == written[1]
+    header = read_header(tmp_path / "reader" / "best.safetensors")
+    about = json.loads(header.run)["about"]
+    assert header.score is not None
+    assert set(about["tasks"]) == {task.id for task in vocabularies()[0]}
 
 
 def test_held_out_vocabularies_are_not_learned_from() -> None:

@@ -4,7 +4,7 @@ r"""The language model: video tokens and an instruction in, an answer out.
 before_video | video tokens | after_video instruction before_answer | answer end_of_answer
              given as embeddings                                     only this is learned
 
-with lines: before_video | "'" 8 embeddings "': 0.0 - 4.8 seconds\n" ... | after_video ...
+with lines: before_video | "'" 6 embeddings "': 0.0 - 4.8 seconds\n" ... | after_video ...
 ```
 The same function lays out a prompt in training and inference. An instruction is text: a special
 token written in it is read as its characters. Lines (`LinesConfig`) are not in the paper: they let

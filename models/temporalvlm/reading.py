@@ -1,10 +1,10 @@
 """Before any video: adapters learn to read time lines, as video tokens are shown (`LinesConfig`).
 
 A language model of 135 million parameters finds a step's times in 24 perfect lines one time in five
-after a hundred videos (docs/log.md, 2026-11-23), and one with its eyes open costs a core minute for
-ten. So it learns to read once, from made-up time lines whose tokens spell the steps of any
-vocabulary, and every compared system starts from the same adapters. Not in the paper, whose
-language model was tuned on 125 thousand questions before (TimeChat's TimeIT, arXiv 2312.02051).
+after a hundred videos (docs/log.md, 2026-11-23), as many as a system can be trained on without a
+GPU. So it learns to read once, from made-up time lines whose tokens spell the steps of any
+vocabulary, and every compared system starts from the same adapters. Not in the paper; TimeChat's
+language model was tuned on 125 thousand questions (TimeIT, arXiv 2312.02051).
 
 ```
 steps of a vocabulary, or of all --random order, lengths, gaps--> segments --examples--> questions
