@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from industryasm.recording import DataSet, Recording
@@ -209,6 +209,7 @@ spans = st.tuples(st.integers(0, 99), st.integers(1, 99)).map(
 
 
 @given(st.lists(spans, max_size=8))
+@example([RelativeSpan(a, b, HOUSING.id) for a, b in ((0.0, 0.99), (0.45, 0.54), (0.46, 0.53))])
 def test_segments_of_the_prior_never_overlap(usual: list[RelativeSpan]) -> None:
     usual.sort(key=lambda span: span.start + span.end)
     segments = BlindPrior(TASK, tuple(usual), ()).segments(60.0)

@@ -79,11 +79,13 @@ class BlindPrior:
                 parted_s = (one.start_s + one.end_s + following.start_s + following.end_s) / 4
                 ends_s[index] = min(one.end_s, parted_s)
                 starts_s[index + 1] = max(following.start_s, parted_s)
-        return [
-            Segment(start_s, end_s, span.label)
-            for start_s, end_s, span in zip(starts_s, ends_s, spans, strict=True)
-            if start_s < end_s
-        ]
+        found: list[Segment] = []
+        for start_s, end_s, span in zip(starts_s, ends_s, spans, strict=True):
+            # Around one that is left out, two middles may differ by their rounding.
+            start_s = max(start_s, found[-1].end_s if found else 0.0)
+            if start_s < end_s:
+                found.append(Segment(start_s, end_s, span.label))
+        return found
 
     def answer(self, question: Question, repairs: Repairs, *, duration_s: float) -> str:
         """Answer a question about a recording of this length, as `segment_answer`.
