@@ -56,7 +56,7 @@ def train_answers(
     out: Annotated[Path, typer.Option(help="Folder for the model; goes on with what is there.")],
     system: Annotated[SystemChoice, typer.Option(help="System.")] = SystemChoice.temporalvlm,
     written_times: Annotated[
-        bool, typer.Option(help="Write times between the video tokens, as text.")
+        bool, typer.Option(help="Write its times behind each video token, as text.")
     ] = True,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the first stage.")] = 800,
     answer_steps: Annotated[int, typer.Option(min=1, help="Steps with the language model.")] = 200,
