@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from industryasm.vocabulary import Task, load_task, task_ids
+from models.card import file_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +37,9 @@ def train_reader(
     out: Annotated[Path, typer.Option(help="Folder of the training; goes on with what is there.")],
     steps: Annotated[int, typer.Option(min=1, help="Time lines for each process.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same adapters.")] = 0,
+    start: Annotated[
+        Path | None, typer.Option(help="Adapters to start with, of an earlier training.")
+    ] = None,
 ) -> None:
     """Train SmolLM2 to read time lines, made up of the vocabularies' steps.
 
@@ -45,10 +49,18 @@ def train_reader(
     from models.training import distributed
 
     with distributed.start() as device:
-        train(out, steps=steps, seed=seed, cache=smollm2_cache(), device=device)
+        train(out, steps=steps, seed=seed, start=start, cache=smollm2_cache(), device=device)
 
 
-def train(folder: Path, *, steps: int, seed: int, cache: Path, device: torch.device) -> Reader:
+def train(
+    folder: Path,
+    *,
+    steps: int,
+    seed: int,
+    start: Path | None,
+    cache: Path,
+    device: torch.device,
+) -> Reader:
     """Train in `folder`, or read what is trained there."""
     import torch
 
@@ -56,13 +68,16 @@ def train(folder: Path, *, steps: int, seed: int, cache: Path, device: torch.dev
     from models.temporalvlm.config import SMOLLM2_135M, LinesConfig
     from models.temporalvlm.pretrained import smollm2
     from models.temporalvlm.reading import Reader, TimeLines
-    from models.training.loop import LoopConfig, run_loop
+    from models.training.loop import LoopConfig, load_weights, run_loop
 
     precision = precision_on(device)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     config = SMOLLM2_135M.model_copy(update={"lines": LinesConfig()})
     torch.manual_seed(seed)
-    reader = Reader(smollm2(config, cache=cache, dtype=dtype)).to(device)
+    reader = Reader(smollm2(config, cache=cache, dtype=dtype))
+    if start is not None:
+        load_weights(reader, start)
+    reader = reader.to(device)
     known, unknown = vocabularies()
     checked = TimeLines(unknown, reader.language, seed=1)
 
@@ -84,6 +99,7 @@ def train(folder: Path, *, steps: int, seed: int, cache: Path, device: torch.dev
         about={
             "stage": "reading",
             "language": config.model_dump(mode="json"),
+            "start_sha256": None if start is None else file_sha256(start),
             "tasks": {task.id: task.vocabulary_hash() for task in known},
         },
         validate=score,

@@ -90,7 +90,7 @@ class LinesConfig(_Frozen):
     has just said, and does not find what stood before them (docs/log.md, 2026-11-23).
     """
 
-    words: Annotated[int, Field(gt=0, le=64)] = 6
+    words: Annotated[int, Field(gt=0, le=64)] = 8
     times: bool = True
 
 

@@ -4,7 +4,7 @@ r"""The language model: video tokens and an instruction in, an answer out.
 before_video | video tokens | after_video instruction before_answer | answer end_of_answer
              given as embeddings                                     only this is learned
 
-with lines: before_video | "'" 6 embeddings "': 0.0 - 4.8 seconds\n" ... | after_video ...
+with lines: before_video | "'" 8 embeddings "': 0.0 - 4.8 seconds\n" ... | after_video ...
 ```
 The same function lays out a prompt in training and inference. An instruction is text: a special
 token written in it is read as its characters. Lines (`LinesConfig`) are not in the paper: they let
@@ -40,6 +40,9 @@ from models.temporalvlm.video_tokens import VideoTokens
 
 Queries = Sequence[str | None]
 """What each question is about, None where it is about the whole video."""
+
+_FILLING = "_"
+"""Behind a phrase of few word pieces: no word, so that no answer says it."""
 
 
 class LanguageModelError(UserFault, ValueError):
@@ -155,8 +158,7 @@ class LanguageModel(nn.Module):
     def as_tokens(self, texts: Sequence[str]) -> Tensor:
         """Return (K, token_dim): what a video token would be that said each text.
 
-        With lines its first `words` word pieces, the last again where it has fewer; else the mean
-        of all.
+        With lines its first `words` word pieces, `_FILLING` behind fewer; else the mean of all.
         """
         if self.config.lines is None:
             return self.embed_texts(texts)
@@ -216,10 +218,11 @@ class LanguageModel(nn.Module):
         return torch.cat(ids)
 
     def _words(self, text: str) -> Tensor:
-        """Return the first word pieces of a text, as many as a line has; the last one again."""
+        """Return the first word pieces of a text, as many as a line has, filled up."""
         assert self.config.lines is not None
-        ids = self._ids(text, special=False)
-        return ids[torch.arange(self.config.lines.words).clamp(max=len(ids) - 1)]
+        filling = self._ids(_FILLING, special=False)[-1:]
+        ids = self._ids(text, special=False)[: self.config.lines.words]
+        return torch.cat([ids, filling.expand(self.config.lines.words - len(ids))])
 
     def _says_a_line_again(self, ids: list[int]) -> bool:
         """Tell whether the last token ended a line that was said before."""

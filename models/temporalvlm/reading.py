@@ -8,7 +8,7 @@ language model was tuned on 125 thousand questions (TimeIT, arXiv 2312.02051).
 
 ```
 steps of a vocabulary, or of all --random order, lengths, gaps--> segments --examples--> questions
-            equal stretches --shares of the steps--> mixed spellings and noise --> lines
+    equal or overlapping stretches --shares of the steps, blurred--> mixed spellings --> lines
 ```
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -34,16 +35,21 @@ from models.temporalvlm.video_crops import LabelledVideo
 from models.temporalvlm.video_tokens import VideoTokens
 from models.training.loop import seed_of
 
+Array = npt.NDArray[np.float64]
+
 LINES = (8, 40)
 STEPS = (3, 30)
 DURATION_S = (20.0, 1200.0)
 RATE_HZ = 5.0
 MOST_FRAMES = 2000
-GAP, REPEATED, MIXED_TASK, UNTIMED = 0.2, 0.15, 0.5, 0.15
-"""Shares: of gaps between segments, of steps done again, of draws from all tasks' steps, and of
-draws whose lines tell no times, as those of systems that know none."""
-MOST_DOUBT, NOISE = 0.4, 0.3
-"""How much of a token may spell other steps; and its noise, beside the embeddings' own spread."""
+GAP, REPEATED, MIXED_TASK, SHORT, UNTIMED, OVERLAPPING = 0.2, 0.15, 0.5, 0.4, 0.15, 0.5
+"""Shares: of gaps between segments and of steps done again; of draws from all tasks' steps, of
+those with short phrases, of those whose lines tell no times, as lines of systems that know none,
+and of those whose lines overlap, as TemporalVLM's windows do."""
+SHORT_WORDS, QUERIES = (2, 5), (1, 5)
+"""Words of a short phrase, at most as many as it has; lines that a window that overlaps gives."""
+MOST_DOUBT = 0.7
+"""Of what a token spells, so much at most is other steps."""
 
 
 class Reader(nn.Module):
@@ -83,8 +89,6 @@ class TimeLines:
         self.language = language
         self.seed = seed
         self._all = {step.text: step for task in tasks for step in task.steps}
-        every = language.as_tokens(list(self._all))
-        self._spread = float(every.square().mean().sqrt())
 
     def loss(self, module: nn.Module, draw: int) -> Tensor:
         """Return the loss of `Reader` on a draw (what `run_loop` calls)."""
@@ -109,24 +113,36 @@ class TimeLines:
         return loss
 
     def shown(self, line: TimeLine, rng: np.random.Generator) -> VideoTokens:
-        """Return the tokens of a time line: blurred, noisy spellings of what is done."""
-        fewest = min(max(LINES[0], len(line.recording.segments)), LINES[1])  # none is hidden in one
-        edges = np.linspace(
-            0, line.recording.duration_s, int(rng.integers(fewest, LINES[1] + 1)) + 1
-        )
-        start_s = torch.from_numpy(edges[:-1])[None]
-        end_s = torch.from_numpy(edges[1:])[None]
-        count = torch.tensor([len(edges) - 1])
+        """Return the tokens of a time line: what is done, spelled, and blurred by other steps."""
+        starts_s, ends_s = draw_stretches(line.recording, rng)
+        count = torch.tensor([len(starts_s)])
+        start_s, end_s = torch.from_numpy(starts_s)[None], torch.from_numpy(ends_s)[None]
         texts = self.language.as_tokens(label_phrases(line.task))
-        plain = VideoTokens(torch.zeros(1, len(edges) - 1, 1), count, start_s, end_s)
+        plain = VideoTokens(torch.zeros(1, len(starts_s), 1), count, start_s, end_s)
         shares = token_shares(plain, line.frames, num_labels=len(texts))
-        doubt = rng.uniform(0, MOST_DOUBT, (len(shares), 1))
+        doubt = rng.uniform(0, rng.uniform(0, MOST_DOUBT), (len(shares), 1))
         others = rng.dirichlet(np.full(len(texts), 0.3), len(shares))
         mixed = (1 - doubt) * shares.numpy() + doubt * others
         tokens = torch.from_numpy(mixed.astype(np.float32)).to(texts) @ texts
-        noise = torch.from_numpy(rng.standard_normal(tokens.shape).astype(np.float32)).to(texts)
-        tokens = tokens + NOISE * self._spread * noise
         return VideoTokens(tokens[None], count, start_s, end_s)
+
+
+def draw_stretches(recording: Recording, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draw the stretches that lines stand for: starts and ends in seconds, about `LINES` of them.
+
+    Equal parts, or those of windows that overlap by half, each shared out among its queries.
+    """
+    fewest = min(max(LINES[0], len(recording.segments)), LINES[1])  # none is hidden in one
+    count = int(rng.integers(fewest, LINES[1] + 1))
+    queries = 0 if rng.random() >= OVERLAPPING else int(rng.integers(QUERIES[0], QUERIES[1] + 1))
+    if queries == 0:
+        edges = np.linspace(0, recording.duration_s, count + 1)
+        return edges[:-1], edges[1:]
+    windows = max(2, count // queries)
+    stride_s = recording.duration_s / (windows + 1)
+    offsets_s = np.arange(queries + 1) * 2 * stride_s / queries
+    edges = np.arange(windows)[:, None] * stride_s + offsets_s
+    return edges[:, :-1].ravel(), edges[:, 1:].ravel()
 
 
 def draw_time_line(
@@ -136,6 +152,8 @@ def draw_time_line(
     task = tasks[int(rng.integers(len(tasks)))]
     if rng.random() < MIXED_TASK:
         task = _mixed_task(task, steps, rng)
+    if rng.random() < SHORT:
+        task = _with_short_phrases(task, rng)
     names = [step.id for step in task.steps]
     order = list(rng.permutation(names)) if rng.random() < 0.5 else names
     done = [str(name) for name in order for _ in range(1 + (rng.random() < REPEATED))]
@@ -178,6 +196,15 @@ def _mixed_task(task: Task, steps: Sequence[Step], rng: np.random.Generator) -> 
         for n, i in enumerate(chosen)
     ]
     return task.model_copy(update={"id": "mixed", "steps": tuple(named), "groups": ()})
+
+
+def _with_short_phrases(task: Task, rng: np.random.Generator) -> Task:
+    """Return a task whose steps are called by their first words, in small letters."""
+    steps = []
+    for step in task.steps:
+        words = step.text.lower().split()[: int(rng.integers(SHORT_WORDS[0], SHORT_WORDS[1] + 1))]
+        steps.append(step.model_copy(update={"text": " ".join(words).rstrip(",;:")}))
+    return task.model_copy(update={"steps": tuple(steps)})
 
 
 def _frames(recording: Recording, task: Task) -> LabelledVideo:
