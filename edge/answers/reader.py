@@ -37,8 +37,8 @@ def train_reader(
     out: Annotated[Path, typer.Option(help="Folder of the training; goes on with what is there.")],
     steps: Annotated[int, typer.Option(min=1, help="Time lines for each process.")] = 600,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same adapters.")] = 0,
-    start: Annotated[
-        Path | None, typer.Option(help="Adapters to start with, of an earlier training.")
+    adapters: Annotated[
+        Path | None, typer.Option(help="What to start with, of an earlier training.")
     ] = None,
 ) -> None:
     """Train SmolLM2 to read time lines, made up of the vocabularies' steps.
@@ -49,7 +49,7 @@ def train_reader(
     from models.training import distributed
 
     with distributed.start() as device:
-        train(out, steps=steps, seed=seed, start=start, cache=smollm2_cache(), device=device)
+        train(out, steps=steps, seed=seed, start=adapters, cache=smollm2_cache(), device=device)
 
 
 def train(
