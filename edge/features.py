@@ -135,8 +135,11 @@ class FeatureStore:
         video = self.data.video(recording)
         path = self._folder / f"{recording.id}.npz"
         if path.is_file() and path.stat().st_mtime >= video.stat().st_mtime:
-            with np.load(path, allow_pickle=False) as stored:
-                return Features(stored["features"], stored["times_s"])
+            try:
+                with np.load(path, allow_pickle=False) as stored:
+                    return Features(stored["features"], stored["times_s"])
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                logger.warning("%s: cannot be read; its video is encoded again", path)
         computed = video_features(video, self.encoder, rate_hz=self.rate_hz)
         self._folder.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(".partial.npz")

@@ -112,7 +112,12 @@ class Pipeline:
         return self.push_feature(feature, frame.time_s)
 
     def push_feature(self, feature: np.ndarray, time_s: float) -> list[Finding]:
-        """Take the feature (D,) of a frame that was encoded before; otherwise as `push`."""
+        """Take the feature (D,) of a frame that was encoded before; otherwise as `push`.
+
+        Raises `ValueError` for a frame from before the newest one.
+        """
+        if time_s < self._now_s:
+            raise ValueError(f"a frame of {time_s} s after one of {self._now_s} s: time went back")
         if not self._has_sight or time_s - self._now_s > self._longest_gap_s:
             self._monitor.unobserved(self._now_s, time_s)
         self._has_sight, self._now_s = True, time_s
@@ -131,9 +136,8 @@ class Pipeline:
 
     @property
     def judged_until_s(self) -> float:
-        """Until when all that was seen is judged; the step that is going on is not yet."""
-        running = self._decoder.running
-        return self._decoder.seen_until_s if running is None else running.start_s
+        """Until when all that was seen is judged; a step that may go on is not yet."""
+        return self._decoder.judged_until_s
 
     def monitor_state(self) -> str:
         """Return the cycle monitor's state, to go on from with `resume`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,9 @@ from models.deviations import CycleStarted, Deviation, Finding
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
+STOP_POLL_S = 1.0
+RATE_FRAMES = 50
+"""So many of the last frames tell how many come in a second."""
 STILL_USEFUL = ("good", "moved", "resized")
 """States of the pictures in which work is looked for."""
 
@@ -41,7 +45,6 @@ class _Status:
     cycle: str | None = None
     frames: int = 0
     dropped: int = 0
-    rate_hz: float = 0.0
 
 
 class Station:
@@ -71,6 +74,7 @@ class Station:
         self._health = health
         self._picture_detail = ""
         self._status = _Status()
+        self._seen_s: deque[float] = deque(maxlen=RATE_FRAMES)
         self._keeping = keeping
         self._kept_s = -math.inf
         self._origin: datetime | None = None
@@ -92,8 +96,12 @@ class Station:
             with self._open_source(self._note_source) as source:
                 self._note("watching")
                 # A camera that is away gives no frame at which the loop could see `stop`.
-                threading.Thread(target=_close_on, args=(stop, source), daemon=True).start()
-                self._watch(source, stop)
+                over = threading.Event()
+                threading.Thread(target=_close_on, args=(stop, over, source), daemon=True).start()
+                try:
+                    self._watch(source, stop)
+                finally:
+                    over.set()
             if self._keeping and stop.is_set():
                 self._report(self._pipeline.pause(), keep=True)
                 return
@@ -115,7 +123,6 @@ class Station:
             self._sender.beat(self._heartbeat())
 
     def _watch(self, source: Source, stop: threading.Event) -> None:
-        started_s = monotonic()
         for frame in source:
             if stop.is_set():
                 return
@@ -129,7 +136,7 @@ class Station:
                 running = self._pipeline.running
                 self._status.step = None if running is None else running.label
             self._status.frames += 1
-            self._status.rate_hz = self._status.frames / max(monotonic() - started_s, 1e-3)
+            self._seen_s.append(monotonic())
             self._status.dropped = source.dropped
 
     def _shows_work(self, frame: Frame) -> bool:
@@ -152,7 +159,9 @@ class Station:
     def _go_on(self, kept: KeptState, first: Frame) -> None:
         """Let the stream of before go on; should the clock have been set back, at once."""
         offset_s = (_second_zero(first) - kept.origin).total_seconds()
-        self._offset_s = max(offset_s, kept.judged_until_s - first.time_s)
+        offset_s = max(offset_s, kept.judged_until_s - first.time_s)
+        rate_hz = self._pipeline.rate_hz  # on its grid, so that no slot gets two frames
+        self._offset_s = math.ceil(offset_s * rate_hz) / rate_hz
         pause_s = self._offset_s + first.time_s - kept.judged_until_s
         logger.info("going on with what was seen until %.0f s ago", pause_s)
         if (cycle := self._pipeline.cycle) is not None:
@@ -209,6 +218,11 @@ class Station:
             self._sender.beat(self._heartbeat())
             stop.wait(HEARTBEAT_S)
 
+    def _rate_hz(self) -> float:
+        """Return how many frames come in a second, of late."""
+        seen_s = list(self._seen_s)
+        return len(seen_s) / max(monotonic() - seen_s[0], 1e-3) if len(seen_s) > 1 else 0.0
+
     def _heartbeat(self) -> Heartbeat:
         status = self._status
         return Heartbeat(
@@ -218,13 +232,16 @@ class Station:
             cycle=status.cycle,
             frames=status.frames,
             dropped=status.dropped,
-            rate_hz=status.rate_hz,
+            rate_hz=self._rate_hz(),
             runtime=self._pipeline.runtime,
         )
 
 
-def _close_on(stop: threading.Event, source: Source) -> None:
-    stop.wait()
+def _close_on(stop: threading.Event, over: threading.Event, source: Source) -> None:
+    """Close the source when told to stop, unless the watching is over by then."""
+    while not stop.wait(STOP_POLL_S):
+        if over.is_set():
+            return
     source.close()
 
 

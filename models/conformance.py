@@ -62,7 +62,7 @@ class Conformance:
         before = cycle.done.get(segment.label)
         if before is None or self._procedure.step(segment.label).repeatable:
             return False
-        if segment.label in cycle.lacking_s:  # it was left, and goes on
+        if segment.label in cycle.lacking_s or cycle.goes_on_unseen(segment):
             return False
         return min(before.confidence, segment.confidence) >= self._least_confidence
 

@@ -78,6 +78,12 @@ class Cycle:
         seconds = self.unseen.seconds(start_s, end_s)
         return seconds if seconds > HIDES * self.procedure.step(step).expected_s else 0.0
 
+    def goes_on_unseen(self, segment: Segment) -> bool:
+        """Tell whether `segment` is the last step that may have gone on while nothing was seen."""
+        unseen_s = self.unseen.seconds(self.end_s, segment.start_s)
+        within = 0 < unseen_s <= self.procedure.step(segment.label).limit_s
+        return segment.label == self.last_step and within
+
     def undone(self) -> list[str]:
         """Return the required steps not done, in the order of the file."""
         required = self.procedure.required(self.done) - self.done.keys()
@@ -120,7 +126,7 @@ class Cycle:
         if segment.label in self.done:
             return True
         overtakers = [overtaker.label for overtaker in self.overtakers(segment.label)]
-        is_swap = overtakers == [self.last_step] and segment.start_s - self.end_s < handover_s
+        is_swap = overtakers == [self.last_step] and self._pause_s(segment) < handover_s
         return bool(overtakers) and not is_swap
 
     def may_be_followed_by(self, segment: Segment, *, handover_s: float) -> bool:
@@ -136,7 +142,7 @@ class Cycle:
             return self.is_complete and segment.label not in self.lacking_s
         if self.is_finished:
             is_lacking = segment.label in self.undone()
-            return is_lacking and segment.start_s - self.end_s < handover_s
+            return is_lacking and self._pause_s(segment) < handover_s
         undone = [step for step in self.undone() if not self.hidden_s(step)]
         return 2 * len(undone) <= len(self.procedure.required())
 
@@ -145,8 +151,8 @@ class Cycle:
         begins_unit = second.label != first.label and not self.procedure.missing_before(
             second.label, {first.label}
         )
-        paused_before = first.start_s - self.end_s >= handover_s
-        paused_after = second.start_s - first.end_s >= handover_s
+        paused_before = self._pause_s(first) >= handover_s
+        paused_after = self._pause_s(second, first.end_s) >= handover_s
         if not paused_before and first.label not in self.done and second.label not in self.done:
             return False  # both are late here
         if self._fits(second.label):
@@ -164,7 +170,7 @@ class Cycle:
         """
         if not self.is_complete or self.is_followed_by(segment, handover_s=handover_s):
             return False
-        pause_s = segment.start_s - max(self.end_s, worked_until_s)
+        pause_s = self._pause_s(segment, max(self.end_s, worked_until_s))
         if segment.label in self.done:
             is_last = segment.label in self.procedure.final_steps()
             return is_last and not self._is_first(segment.label) and pause_s < handover_s
@@ -189,10 +195,22 @@ class Cycle:
         That is a repeatable step done again, or the last step taken up after it was left.
         """
         step = segment.label
-        if step not in self.done or segment.start_s - self.end_s >= handover_s:
+        if step not in self.done or self._pause_s(segment) >= handover_s:
             return False
         is_left = step == self.last_step and step in self.lacking_s
-        return is_left or self.procedure.step(step).repeatable
+        return is_left or self.procedure.step(step).repeatable or self.goes_on_unseen(segment)
+
+    def _pause_s(self, segment: Segment, after_s: float | None = None) -> float:
+        """Return how long nobody worked before `segment`, since the end of the last step.
+
+        What could not be seen is no pause, unless it was longer than the step may take: then other
+        work may have been done.
+        """
+        after_s = self.end_s if after_s is None else after_s
+        unseen_s = self.unseen.seconds(after_s, segment.start_s)
+        if unseen_s > self.procedure.step(segment.label).limit_s:
+            unseen_s = 0.0
+        return segment.start_s - after_s - unseen_s
 
     def _is_first(self, step: str) -> bool:
         return not self.procedure.predecessors(step) & self.procedure.required()

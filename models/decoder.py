@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
+from industryasm.vocabulary import BACKGROUND
 from models.confusion import Confusion
 from models.procedure_path import ProcedurePath
 from models.segment_joiner import SegmentJoiner
@@ -103,6 +104,7 @@ class StreamDecoder:
         self._last_time_s: float | None = None
         self._path: OnlineViterbi | ProcedurePath = self._plain_path()
         if procedure is not None:
+            _check_names(procedure, self.labels)
             recall = None if confusion is None else confusion.recall()
             period_s = self.config.period_s
             self._path = ProcedurePath(labels, procedure, period_s=period_s, recall=recall)
@@ -142,6 +144,15 @@ class StreamDecoder:
         for index, (time_s, row) in zip(self._path.best_path(), self._frames, strict=True):
             joiner.push(time_s, self.labels[index], float(row[index]))
         return joiner.running(self.seen_until_s)
+
+    @property
+    def judged_until_s(self) -> float:
+        """Until when every step that was seen has been returned, by the best path so far."""
+        undecided = zip(self._path.best_path(), self._frames, strict=True)
+        steps_s = [time_s for index, (time_s, _) in undecided if self.labels[index] != BACKGROUND]
+        kept_s = self._joiner.kept_since_s
+        starts_s = steps_s[:1] if kept_s is None else [kept_s, *steps_s[:1]]
+        return min(starts_s, default=self.seen_until_s)
 
     def resume(self, done: Collection[str]) -> None:
         """Go on in a unit in which `done` was done, where a procedure is known; frames are lost."""
@@ -222,3 +233,12 @@ class StreamDecoder:
                 f"once and in order of capture"
             )
         return times
+
+
+def _check_names(procedure: Procedure, labels: Sequence[str]) -> None:
+    needed = [BACKGROUND, *(step.id for step in procedure.steps)]
+    if absent := [name for name in needed if name not in labels]:
+        raise DecoderError(
+            f"labels {list(labels)} lack {absent[0]!r}, which the procedure needs: give a "
+            f"recogniser of this task"
+        )

@@ -141,7 +141,8 @@ class CycleMonitor:
         if segment.label == BACKGROUND:
             return findings
         self._active_s = max(self._active_s, segment.end_s)
-        findings += self._conformance.lengths.withdraw_wrong_overruns(segment)
+        held = None if self._held is None else self._held.label
+        findings += self._conformance.lengths.withdraw_wrong_overruns(segment, held=held)
         if segment.label not in self.procedure:
             return findings + self._see_unexpected(segment, now_s)
         findings += self._settle_held(segment, now_s)
@@ -307,6 +308,7 @@ class CycleMonitor:
 
     def _start_cycle(self, segment: Segment, now_s: float) -> tuple[list[Finding], Cycle]:
         settled = self._settle_last(now_s)
+        self._unseen.forget(self._last.since_s)
         cycle = Cycle(
             self.procedure,
             self._last.number + 1,
@@ -360,7 +362,10 @@ class CycleMonitor:
         seen_until_s = self._last.end_s if self._cycle is None else self._cycle.end_s
         if running.start_s < seen_until_s:  # decided and judged already
             return []
-        findings, cycle = self._cycle_of(running, now_s)
+        handover_s, cycle = self.config.handover_s, self._cycle
+        findings: list[Finding] = []
+        if cycle is None or not cycle.may_be_followed_by(running, handover_s=handover_s):
+            findings, cycle = self._cycle_of(running, now_s)
         return [*findings, self._conformance.lengths.suspect_overrun(cycle, running, now_s)]
 
     def _end_cycle(
@@ -377,7 +382,7 @@ class CycleMonitor:
             cycle.start_s,
             cycle.end_s,
             now_s,
-            cycle.is_complete,
+            cycle.is_complete and not cycle.lacking_s,
             "complete" if cycle.is_complete else reason,
         )
         return [*findings, ended]

@@ -16,6 +16,7 @@ from models.deviation_ledger import DeviationLedger, Span
 from models.findings import Deviation
 
 _FOREIGN = "work that is not in the task"
+MOST = 32  # pieces between two steps, so that memory is constant
 PLACE = 0.5  # of a step's usual time: foreign work so long may have been done in its place
 
 
@@ -26,7 +27,9 @@ class ForeignWork:
         self._procedure, self._ledger = procedure, ledger
 
     def suspect(self, cycle: Cycle, segment: Segment, now_s: float) -> Deviation:
-        """Report unexpected work of a cycle that goes on."""
+        """Report unexpected work of a cycle that goes on; more than `MOST` pieces are one."""
+        if len(pieces := self._ledger.all_suspected("unexpected")) >= MOST:
+            return self._ledger.extend(pieces[-1], segment.end_s)
         step, span = segment.label, (segment.start_s, segment.end_s)
         return self._ledger.suspect(cycle, "unexpected", step, span, now_s=now_s, detail=_FOREIGN)
 

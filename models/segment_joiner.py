@@ -68,6 +68,12 @@ class SegmentJoiner:
         run = self._step_until(end_s)
         return None if run is None else self._continued(run).segment()
 
+    @property
+    def kept_since_s(self) -> float | None:
+        """When the earliest step began that was not returned yet; None if nothing is kept."""
+        kept = [run for run in (self._held, self._run) if run and run.label != BACKGROUND]
+        return min((run.start_s for run in kept), default=None)
+
     def copy(self) -> SegmentJoiner:
         """Return a joiner that goes on from here on its own."""
         twin = SegmentJoiner(min_dwell_s=self._min_dwell_s, merge_gap_s=self._merge_gap_s)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 MAX_SPANS = 64
 
 
 class Unseen:
-    """Spans [start_s, end_s) without sight, ascending; the oldest are forgotten."""
+    """Spans [start_s, end_s) without sight, ascending; `forget` those that nobody asks about.
+
+    Of more than `MAX_SPANS` the two nearest count as one: rather too much hidden than too little.
+    """
 
     def __init__(self, spans: list[tuple[float, float]] | None = None) -> None:
         self.spans = list(spans or [])
@@ -17,7 +22,16 @@ class Unseen:
             start_s, last_end_s = self.spans.pop()
             end_s = max(end_s, last_end_s)
         if end_s > start_s:
-            self.spans = [*self.spans, (start_s, end_s)][-MAX_SPANS:]
+            self.spans = [*self.spans, (start_s, end_s)]
+        if len(self.spans) > MAX_SPANS:
+            gaps_s = [after[0] - before[1] for before, after in pairwise(self.spans)]
+            nearest = gaps_s.index(min(gaps_s))
+            joined = self.spans[nearest][0], self.spans[nearest + 1][1]
+            self.spans[nearest : nearest + 2] = [joined]
+
+    def forget(self, until_s: float) -> None:
+        """Drop the spans that ended by `until_s`."""
+        self.spans = [span for span in self.spans if span[1] > until_s]
 
     def seconds(self, start_s: float, end_s: float) -> float:
         """Return how much of [start_s, end_s) was not seen.

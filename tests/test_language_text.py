@@ -45,7 +45,6 @@ from models.language.timestamps import (
     MAX_TIME_S,
     TimeTextError,
     at_resolution,
-    frame_sentence,
     read_time,
     write_time,
 )
@@ -168,11 +167,6 @@ def test_what_write_time_never_writes_is_no_time(text: str) -> None:
 def test_a_time_that_cannot_be_said_is_refused(time_s: float) -> None:
     with pytest.raises(TimeTextError, match="outside"):
         write_time(time_s)
-
-
-def test_a_frame_is_told_its_time_as_answers_tell_it() -> None:
-    assert frame_sentence(-0.0) == "This frame is sampled at 0.0 second."
-    assert write_time(1234.56) in frame_sentence(1234.56)
 
 
 # --- text and values are inverses --------------------------------------------------------------

@@ -14,15 +14,16 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from edge.answers.reader import READER, vocabularies
+from edge.answers.reader import READER, start_reading, vocabularies
 from linewatch import app
+from models.card import file_sha256
 from models.language.answer_parser import read_spans
 from models.language.answers import TimeSpan
 from models.language.grounding_metrics import overlap
 from models.language.instructions import Question, write_instruction
 from models.language.step_phrases import label_phrases
 from models.temporalvlm.config import SMOLLM2_135M, LanguageConfig, LinesConfig
-from models.temporalvlm.language_model import LanguageModel, Queries
+from models.temporalvlm.language_model import LanguageModel, LanguageModelError, Queries
 from models.temporalvlm.pretrained import smollm2
 from models.temporalvlm.reading import (
     LINES,
@@ -36,8 +37,8 @@ from models.temporalvlm.reading import (
     draw_time_line,
 )
 from models.temporalvlm.video_tokens import VideoTokens
-from models.training.checkpoint import read_header
-from models.training.loop import LoopConfig, load_weights, run_loop
+from models.training.checkpoint import Header, read_header, trained, write_weights
+from models.training.loop import LoopConfig, run_loop
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
 
 DRAWS = 40
@@ -185,6 +186,27 @@ def test_the_command_trains_and_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     about = json.loads(header.run)["about"]
     assert header.score is not None
     assert set(about["tasks"]) == {task.id for task in vocabularies()[0]}
+    assert about["start_sha256"] is None
+
+    first, out = tmp_path / "reader" / "best.safetensors", tmp_path / "second"
+    on = ["train-reader", "--out", str(out), "--steps", "1", "--adapters", str(first)]
+    done = CliRunner().invoke(app, on)
+    assert done.exit_code == 0, done.output
+    about = json.loads(read_header(out / "best.safetensors").run)["about"]
+    assert about["start_sha256"] == file_sha256(first)
+
+
+def test_adapters_that_read_other_lines_are_refused(tmp_path: Path) -> None:
+    other, path = language(), tmp_path / "adapters.safetensors"
+    about = {"language": other.config.model_dump(mode="json")}
+    header = Header(json.dumps({"about": about}), 0, None)
+    write_weights(path, trained(Reader(other)), header)
+    start_reading(other, path)
+    longer = LANGUAGE.model_copy(update={"lines": LinesConfig(words=4)})
+    wants = LanguageModel(longer, tiny_llama(4096), byte_tokenizer())
+    with pytest.raises(LanguageModelError, match="'words': 3}, the model has"):
+        start_reading(wants, path)
+    start_reading(wants, path, lines_too=False)
 
 
 def test_held_out_vocabularies_are_not_learned_from() -> None:
@@ -198,7 +220,7 @@ def test_held_out_vocabularies_are_not_learned_from() -> None:
 def test_the_shipped_reader_finds_steps_of_vocabularies_that_it_never_saw() -> None:
     config = SMOLLM2_135M.model_copy(update={"lines": LinesConfig()})
     language = smollm2(config, cache=Path(__file__).parents[1] / "var" / "smollm2")
-    load_weights(Reader(language), READER)
+    start_reading(language, READER)
     language.eval()
     overlaps = []
     for task in vocabularies()[1]:

@@ -2,7 +2,7 @@
 
 ```
 MODEL/card.json                  what it is: this module
-MODEL/answers/best.safetensors   what was trained of it; the rest is SmolLM2 as published
+MODEL/answers/best.safetensors   what was trained of it; the rest is its language model's
 MODEL/scale.safetensors          mean and spread of the features that it was trained on
 ```
 """

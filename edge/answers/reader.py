@@ -1,11 +1,12 @@
 """`linewatch train-reader`: adapters that have learned to read the lines of video tokens.
 
-Every training with SmolLM2 starts from those that are shipped, `READER`: the best checkpoint of one
-run of this command in float16, whose header tells the tasks and settings.
+Every training with SmolLM2 starts from those that are shipped, `READER`: the best checkpoint of
+this command in float16, whose header tells the tasks and settings.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from models.card import file_sha256
 if TYPE_CHECKING:
     import torch
 
+    from models.temporalvlm.language_model import LanguageModel
     from models.temporalvlm.reading import Reader
 
 READER = Path(__file__).parents[2] / "models/shipped/smollm2-reader/adapters.safetensors"
@@ -31,6 +33,26 @@ def vocabularies() -> tuple[list[Task], list[Task]]:
     names = sorted(task_ids())
     known = [load_task(name) for place, name in enumerate(names) if place % HELD_OUT]
     return known, [load_task(name) for name in names[::HELD_OUT]]
+
+
+def start_reading(language: LanguageModel, adapters: Path, *, lines_too: bool = True) -> None:
+    """Give a language model the adapters of a `train-reader`.
+
+    Raises `LanguageModelError` for adapters of another model or, with `lines_too`, for those that
+    learned to read lines of another number of words; `TrainingError` for a file that does not fit.
+    """
+    from models.temporalvlm.language_model import LanguageModelError
+    from models.temporalvlm.reading import Reader
+    from models.training.checkpoint import read_header
+    from models.training.loop import load_weights
+
+    learned = json.loads(read_header(adapters).run)["about"]["language"]
+    lines = language.config.lines
+    ours = {"name": language.config.name, "words": lines and lines.words}
+    theirs = {"name": learned["name"], "words": learned["lines"]["words"]}
+    if ours["name"] != theirs["name"] or (lines_too and ours != theirs):
+        raise LanguageModelError(f"{adapters}: adapters for {theirs}, the model has {ours}")
+    load_weights(Reader(language), adapters)
 
 
 def train_reader(
@@ -68,7 +90,7 @@ def train(
     from models.temporalvlm.config import SMOLLM2_135M, LinesConfig
     from models.temporalvlm.pretrained import smollm2
     from models.temporalvlm.reading import Reader, TimeLines
-    from models.training.loop import LoopConfig, load_weights, run_loop
+    from models.training.loop import LoopConfig, run_loop
 
     precision = precision_on(device)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -76,7 +98,7 @@ def train(
     torch.manual_seed(seed)
     reader = Reader(smollm2(config, cache=cache, dtype=dtype))
     if start is not None:
-        load_weights(reader, start)
+        start_reading(reader.language, start, lines_too=False)
     reader = reader.to(device)
     known, unknown = vocabularies()
     checked = TimeLines(unknown, reader.language, seed=1)
@@ -98,7 +120,7 @@ def train(
         folder,
         about={
             "stage": "reading",
-            "language": config.model_dump(mode="json"),
+            "language": reader.language.config.model_dump(mode="json"),
             "start_sha256": None if start is None else file_sha256(start),
             "tasks": {task.id: task.vocabulary_hash() for task in known},
         },

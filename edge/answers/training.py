@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.answers.questions import questions
-from edge.answers.reader import READER
+from edge.answers.reader import READER, start_reading
 from edge.labelled_videos import LabelledSplits
 from edge.machine import has_bf16
 from industryasm.repairs import Repairs
@@ -103,8 +103,6 @@ def _language_model(training: AnswerTraining, cache: Path, device: torch.device)
     import torch
 
     from models.temporalvlm.pretrained import llama, smollm2
-    from models.temporalvlm.reading import Reader
-    from models.training.loop import load_weights
 
     changes: dict[str, Any] = {
         "lines": LinesConfig(times=training.times),
@@ -114,7 +112,7 @@ def _language_model(training: AnswerTraining, cache: Path, device: torch.device)
     if training.llama is None:
         config = SMOLLM2_135M.model_copy(update=changes)
         language = smollm2(config, cache=cache, dtype=dtype)
-        load_weights(Reader(language), READER)
+        start_reading(language, READER)
         return language
     return llama(training.llama, **changes, dtype=dtype)
 

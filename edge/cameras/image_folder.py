@@ -22,7 +22,10 @@ def image_folder_shots(folder: Path, rate_hz: float, view: View) -> Iterator[Sho
     An image that cannot be decoded is found out only when it is sampled; it raises `SourceError`,
     because in a folder that somebody put together it is a mistake. So does a folder without images.
     """
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    try:
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be read ({error.strerror})") from error
     if not paths:
         kinds = ", ".join(sorted(SUFFIXES))
         raise SourceError(f"{folder}: holds no images; name a folder of {kinds} files")
@@ -36,7 +39,10 @@ def _read(path: Path, view: View, scaler: Scaler) -> NDArray[np.uint8]:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # a header that claims more than OpenCV's 2^30 pixels
+        bgr = None
     if bgr is None:
         raise SourceError(f"{path}: cannot be read as an image; take it out of the folder")
     return view.of_bgr(np.asarray(bgr, dtype=np.uint8), scaler)

@@ -127,9 +127,9 @@ class LiveSource(Source):
             self._closed.wait(wait_s)
 
     def _read_until_fault(self) -> str:
-        child = self._living_child()
         origin_s = self._start and self._start[1]
         try:
+            child = self._living_child()
             child.send(Read(self._camera, self._rate_hz, self._last_s, origin_s))
             while True:
                 message, memory = child.receive(self._silence_s)
@@ -153,12 +153,16 @@ class LiveSource(Source):
                         self._take(message)
                         child.send(Back(message.slot))
         except CameraGoneError as error:
-            self.num_killed += child.was_killed
             self._end_child()
             return str(error)
+        except OSError as error:  # no process or no memory can be had; that may pass
+            self._end_child()
+            return f"cannot be read ({error.strerror})"
 
     def _living_child(self) -> CameraChild:
         with self._changed:
+            if self._closed.is_set():  # nobody would hang up on a child that is made now
+                raise CameraGoneError("closed")
             if self._child is None:
                 self._child = CameraChild()
             return self._child
@@ -166,7 +170,10 @@ class LiveSource(Source):
     def _end_child(self) -> None:
         with self._changed:
             child, self._child = self._child, None
-        if child and not child.end():
+        if child is None:
+            return
+        self.num_killed += child.was_killed
+        if not child.end():
             logger.error("%s: process %d does not end; is its driver stuck?", self.name, child.pid)
 
     def _note_connection(self, at_s: float) -> None:

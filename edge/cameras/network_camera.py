@@ -24,6 +24,9 @@ TIMEOUTS = (av.error.ExitError, av.error.TimeoutError)
 # In a row, until a new connection is better: packets that do not decode (4 s at 25 Hz), and packets
 # of which no picture comes (16 s, longer than most cameras take from one key picture to the next).
 LIMIT_BAD, LIMIT_EMPTY = 100, 400
+# Without a picture, whatever comes: junk may come slowly, and a camera that was decoded too slowly
+# may be far from its next key picture, where a new connection mostly begins with one.
+PICTURE_S = 20.0
 WITHOUT_CLOCK = frozenset({"mjpeg", "mpjpeg"})  # ffmpeg invents 25 Hz for these, whatever comes
 OPTIONS = {
     "rtsp_transport": "tcp",
@@ -73,6 +76,8 @@ def _shots(container: InputContainer, view: View) -> Generator[Shot]:
             yield Shot(pts_s, None)
         else:
             yield from decoding.shots(packet)
+        if now_s - decoding.picture_at_s > PICTURE_S:
+            raise SourceError(f"gives no picture for {PICTURE_S:g} s; check its codec")
         began_s, began_delay_s = monotonic(), run_delay_s()
 
 
@@ -85,6 +90,7 @@ class _Decoding:
         # ffmpeg counts RTP time from the first packet and leaves just that packet without a time
         self._unset_s = 0.0 if container.format.name == "rtsp" else None
         self._num_bad = self._num_empty = 0
+        self.picture_at_s = monotonic()  # when the last picture was had, or the connection began
 
     def time_s(self, pts: int | None, time_base: Fraction | None) -> float | None:
         if not self._has_clock:
@@ -107,6 +113,7 @@ class _Decoding:
         for picture in pictures:
             pts_s = self.time_s(picture.pts, picture.time_base)
             self._unset_s, self._num_bad, self._num_empty = None, 0, 0
+            self.picture_at_s = monotonic()
             yield Shot(
                 pts_s,
                 partial(self._view.of, picture, self._scaler),

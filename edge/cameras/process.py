@@ -35,7 +35,7 @@ from edge.cameras.link import (
     new_memory,
     slots_of,
 )
-from edge.cameras.timeline import Sampler, Timeline
+from edge.cameras.timeline import MAX_LIVE_GAP_S, Sampler, Timeline
 
 ALIVE_S = 0.25  # between two signs of life
 PATIENCE_S = 0.1  # for a free slot; a station that has none by then is stopped or starved
@@ -54,6 +54,7 @@ class Reader:
         self._time_s = 0.0
         self._alive_s = 0.0  # when the station last heard of us, and what it has not heard yet
         self._damaged = self._dropped = 0
+        self._shot_at_s = 0.0  # when the last shot came
 
     def run(self) -> None:
         """Do what the station orders; raise `LinkClosedError` when it has gone."""
@@ -103,7 +104,8 @@ class Reader:
 
     def _take(self, shot: Shot, timeline: Timeline, sampler: Sampler) -> None:
         num_backward = timeline.num_backward
-        self._time_s = timeline.at(shot.pts_s, shot.interval_s)
+        passed_s, self._shot_at_s = monotonic() - self._shot_at_s, monotonic()
+        self._time_s = timeline.at(shot.pts_s, shot.interval_s, max_gap_s=passed_s + MAX_LIVE_GAP_S)
         self._damaged += not shot.intact or timeline.num_backward > num_backward
         if (shot.image or shot.intact) and sampler.takes(self._time_s):
             self._hand_over(shot)

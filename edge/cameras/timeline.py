@@ -6,6 +6,7 @@ import math
 
 MAX_BACK_S = 1.0  # pictures out of order are a few apart; more is a clock that was set or wrapped
 MAX_GAP_S = 3600.0  # a recording may pause; a longer jump is a damaged time stamp
+MAX_LIVE_GAP_S = 10.0  # beyond the time that passed; no camera is silent so long and connected
 MAX_INTERVALS = 64  # in which coded pictures may lie that wait for one another; a codec has 16
 TOLERANCE_S = 1e-6  # time stamps have steps of 11 microseconds (RTP) or more: below is rounding
 
@@ -28,8 +29,11 @@ class Timeline:
         self._starts_at_s = starts_at_s
         self._last_s: float | None = None
 
-    def at(self, pts_s: float | None, interval_s: float) -> float:
-        """Return the time of the next picture; `interval_s` stands in where PTS is of no use."""
+    def at(self, pts_s: float | None, interval_s: float, *, max_gap_s: float = MAX_GAP_S) -> float:
+        """Return the time of the next picture; `interval_s` stands in where PTS is of no use.
+
+        That is also where it lies more than `max_gap_s` behind the last one's.
+        """
         last_s = self._starts_at_s if self._last_s is None else self._last_s
         following_s = last_s if self._last_s is None else last_s + interval_s
         if pts_s is None or not math.isfinite(pts_s):
@@ -38,7 +42,7 @@ class Timeline:
             if self._offset_s is None:
                 self._offset_s = following_s - pts_s
             time_s = pts_s + self._offset_s
-            if not last_s - MAX_BACK_S <= time_s <= last_s + MAX_GAP_S:
+            if not last_s - MAX_BACK_S <= time_s <= last_s + max_gap_s:
                 self.num_backward += 1
                 time_s = following_s
                 self._offset_s = time_s - pts_s

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge.labelled_videos import LabelledSplits
-from models.metrics import BackgroundRules, SegmentationScore, background_rules
+from models.metrics import BackgroundRules, background_rules
 from models.temporalvlm.video_crops import LabelledVideo
 from models.viterbi import best_path
 
@@ -34,11 +34,6 @@ class FrameJudgement:
     def as_dict(self) -> dict[str, Any]:
         """Return the scores in the form of JSON."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> FrameJudgement:
-        """Read what `as_dict` gave."""
-        return cls(_rules(plain["decoded"]), _rules(plain["best_labels"]), plain["switch_penalty"])
 
 
 def judge_frames(evidence: Evidence, splits: LabelledSplits) -> FrameJudgement:
@@ -65,10 +60,4 @@ def _decoded(
     return background_rules(
         predicted=[[names[v.task][i] for i in p] for v, p in zip(videos, paths, strict=True)],
         truth=[[names[v.task][i] for i in v.labels] for v in videos],
-    )
-
-
-def _rules(plain: dict[str, Any]) -> BackgroundRules:
-    return BackgroundRules(
-        SegmentationScore(**plain["ignored"]), SegmentationScore(**plain["counted"])
     )

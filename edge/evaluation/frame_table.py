@@ -6,7 +6,6 @@ is not done again, so a comparison that was stopped goes on.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,13 +90,10 @@ def frame_jobs(
 
 
 def run_job(job: FrameJob) -> FrameJudgement:
-    """Train and judge, or read what was judged before."""
-    path = job.folder / "test.json"
-    if path.is_file():
-        return FrameJudgement.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    """Train, or read what is trained, and judge."""
     splits = labelled_splits(DataSet(job.data), scaled=False)
     judgement = judge_frames(evidence_of(job, splits), splits)
-    write_json(path, judgement.as_dict())
+    write_json(job.folder / "test.json", judgement.as_dict())
     logger.info("%s: accuracy %.1f", job.folder, judgement.decoded.ignored.accuracy)
     return judgement
 

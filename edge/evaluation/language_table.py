@@ -7,7 +7,6 @@ Trainings and answers lie in the work folder; a comparison that was stopped goes
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,23 +124,13 @@ def step_heads(
 
 
 def run_step_head(job: FrameJob) -> dict[str, Any]:
-    """Train and judge by its answers, or read what was judged before."""
-    path = job.folder / "answers.json"
-    if path.is_file():
-        judged: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return judged
+    """Train, or read what is trained, and judge by its answers."""
     splits = labelled_splits(DataSet(job.data), scaled=False)
-    scores = segment_scores(evidence_of(job, splits), splits).as_dict()
-    write_json(path, scores)
-    return scores
+    return segment_scores(evidence_of(job, splits), splits).as_dict()
 
 
 def run_language_job(job: LanguageJob) -> dict[str, Any]:
-    """Train, ask and judge, or read what was judged before."""
-    path = job.folder / "test.json"
-    if path.is_file():
-        judged: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return judged
+    """Train and ask, or read what is trained and answered, and judge."""
     import torch
 
     torch.set_num_threads(1)
@@ -158,12 +147,12 @@ def run_language_job(job: LanguageJob) -> dict[str, Any]:
     asked = questions(splits, "test", told)
     answers = answers_to(model, asked, splits, job.folder / "answers.jsonl")
     scores = judge_answers(asked, answers, splits).as_dict()
-    write_json(path, scores)
+    write_json(job.folder / "test.json", scores)  # for who looks while others are trained
     return scores
 
 
 COLUMNS = (
-    ("SODA_c", "captioning", "soda_c_exact_stem"),
+    ("SODA_c (exact, stem)", "captioning", "soda_c_exact_stem"),
     ("CIDEr", "captioning", "cider"),
     ("F1", "captioning", "f1"),
     ("R@1 .3", "grounding", "recall_30"),

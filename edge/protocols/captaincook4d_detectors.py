@@ -14,6 +14,8 @@ from edge.pipeline import decoder_config, ordered_decoder
 from edge.protocols.captaincook4d_truth import JUDGED_KINDS, JudgedKind
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
+from models.alarm_judge import AlarmJudge
+from models.calibration import AS_SCORED
 from models.decoder import Floats, StreamDecoder
 from models.deviations import CycleMonitor, Deviation, Finding, MonitorConfig
 
@@ -147,12 +149,13 @@ def fuzzy_set_difference(
     return out
 
 
-def monitor(config: MonitorConfig | None, *, ordered: bool) -> Accuse:
+def monitor(config: MonitorConfig | None, *, ordered: bool, weighed: bool = False) -> Accuse:
     """Return the product's way: decoder and cycle monitor; what is confirmed at last counts.
 
     It counts from when it was first said, as a suspicion. The decoder knows the order of the steps
     where `ordered`, and else frames alone; without `config` the monitor has the station's.
-    Something else in a step's place is a missed step.
+    Something else in a step's place is a missed step. Where `weighed`, an accusation's score is the
+    alarm judge's, from what the frames say of the step; else all have the same.
     """
 
     def accuse(
@@ -164,12 +167,13 @@ def monitor(config: MonitorConfig | None, *, ordered: bool) -> Accuse:
         if ordered:
             decoder = ordered_decoder(labels, procedure, 1 / period_s)
         watching = CycleMonitor(procedure, config or MonitorConfig.of(procedure))
-        for finding in _monitored(watching, decoder, rows, times_s):
+        judge = AlarmJudge(procedure, labels, AS_SCORED, period_s=period_s) if weighed else None
+        for finding in _monitored(watching, decoder, judge, rows, times_s):
             if isinstance(finding, Deviation):
                 newest[finding.id] = finding
         confirmed = [d for d in newest.values() if d.state == "confirmed"]
         return [
-            Accusation(kind, d.step, 1.0, d.detected_s)
+            Accusation(kind, d.step, 1.0 if d.probability is None else d.probability, d.detected_s)
             for d in confirmed
             for kind in JUDGED_KINDS
             if ("missed" if d.kind == "wrong_part" else d.kind) == kind
@@ -179,13 +183,26 @@ def monitor(config: MonitorConfig | None, *, ordered: bool) -> Accuse:
 
 
 def _monitored(
-    watching: CycleMonitor, decoder: StreamDecoder, rows: Floats, times_s: Floats
+    watching: CycleMonitor,
+    decoder: StreamDecoder,
+    judge: AlarmJudge | None,
+    rows: Floats,
+    times_s: Floats,
 ) -> Iterator[Finding]:
-    for segments, now_s in _decoded(decoder, rows, times_s):
+    def judged(findings: list[Finding], now_s: float) -> list[Finding]:
+        return findings if judge is None else judge.judge(findings, now_s)
+
+    for place, (segments, now_s) in enumerate(_decoded(decoder, rows, times_s)):
+        if judge is not None:
+            judge.see(rows[place : place + 1], times_s[place : place + 1])  # none at the close
         for segment in segments:
-            yield from watching.observe(segment, now_s)
-        yield from watching.watch(decoder.running, now_s, seen_until_s=decoder.seen_until_s)
-    yield from watching.close(float(times_s[-1]))
+            if judge is not None:
+                judge.take(segment)
+            yield from judged(watching.observe(segment, now_s), now_s)
+        seen_until_s = decoder.seen_until_s
+        running = watching.watch(decoder.running, now_s, seen_until_s=seen_until_s)
+        yield from judged(running, now_s)
+    yield from judged(watching.close(float(times_s[-1])), float(times_s[-1]))
 
 
 def _decoded(
@@ -208,6 +225,7 @@ DETECTORS: Mapping[str, Detector] = {
     "minimum dwell + set difference": Detector(dwell_set_difference),
     "fuzzy set difference": Detector(fuzzy_set_difference),
     "linewatch": Detector(monitor(None, ordered=True)),
+    "linewatch, weighed": Detector(monitor(None, ordered=True, weighed=True)),
     "linewatch, one unit told": Detector(monitor(_ONE_UNIT, ordered=True)),
     "decoder without order, one unit told": Detector(monitor(_ONE_UNIT, ordered=False)),
 }

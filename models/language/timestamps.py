@@ -1,4 +1,4 @@
-"""The one way in which a time is written: in training, in answers, and in what a frame is told.
+"""The one way in which a time is written, in training and in answers.
 
 Times are written in seconds with exactly one decimal, "83.4". Why tenths:
 
@@ -57,14 +57,3 @@ def read_time(text: str) -> float:
 def at_resolution(time_s: float) -> float:
     """Return the time that remains of `time_s` when it is written and read again."""
     return read_time(write_time(time_s))
-
-
-def frame_sentence(time_s: float) -> str:
-    """Return what the image Q-Former is told of a frame (TimeChat, arXiv 2312.02051).
-
-    "second" is TimeChat's own word, kept so that its checkpoints are asked as they were trained.
-
-    >>> frame_sentence(83.44)
-    'This frame is sampled at 83.4 second.'
-    """
-    return f"This frame is sampled at {write_time(time_s)} second."

@@ -151,8 +151,7 @@ class LanguageModel(nn.Module):
             return ids[-1] == end or self._says_a_line_again(ids)
 
         said = decode(self.causal_lm, prompts, longest, is_over)
-        texts: list[str] = self.tokenizer.batch_decode(said, skip_special_tokens=True)
-        return [Answer(t.strip(), ids[-1] == end) for t, ids in zip(texts, said, strict=True)]
+        return [self._as_answer(ids, end) for ids in said]
 
     @torch.no_grad()
     def as_tokens(self, texts: Sequence[str]) -> Tensor:
@@ -224,11 +223,17 @@ class LanguageModel(nn.Module):
         ids = self._ids(text, special=False)[: self.config.lines.words]
         return torch.cat([ids, filling.expand(self.config.lines.words - len(ids))])
 
+    def _as_answer(self, ids: list[int], end: int) -> Answer:
+        """Return what was said as text: special tokens too, and the end of a line that is over."""
+        is_finished = ids[-1] == end
+        text: str = self.tokenizer.decode(ids[:-1] if is_finished else ids)
+        return Answer(text.strip() if is_finished else text.lstrip(), is_finished)
+
     def _says_a_line_again(self, ids: list[int]) -> bool:
         """Tell whether the last token ended a line that was said before."""
         if "\n" not in self.tokenizer.decode(ids[-1:]):
             return False
-        lines = self.tokenizer.decode(ids).split("\n")[:-1]
+        lines = [line.strip() for line in self.tokenizer.decode(ids).split("\n")[:-1]]
         return len(set(lines)) < len(lines)
 
     def _answer_ids(self, answer: str, query: str | None = None) -> Tensor:

@@ -104,7 +104,10 @@ def llama(
     `LanguageModelError` as `from_folder`, and for a tokenizer without `<s>` and `</s>`.
     """
     try:
-        width = json.loads((folder / "config.json").read_bytes())["hidden_size"]
+        read = json.loads((folder / "config.json").read_bytes())
+        width = read["hidden_size"]
+        if read["model_type"] != "llama":
+            raise ValueError(f"model_type is {read['model_type']!r}")
         changes = {
             "name": f"llama-{_digest(folder)[:16]}",
             "dim": width,

@@ -1,7 +1,7 @@
 """The systems that are compared: TemporalVLM, TimeChat, LongVLM and VideoChat-Embed, by name.
 
 All read the same number of frames of ready features, have Q-Formers of the same size, show about
-the same number of tokens to the same language model through a linear projection, and are trained
+the same number of tokens to the same language model through the same projection, and are trained
 by the same loss. What differs is what the comparison is about:
 
 ```
