@@ -13,12 +13,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future
+from time import monotonic
 
 import numpy as np
 
 from models.runtime import Encoder
 
-_Request = tuple[np.ndarray, Future[np.ndarray]]
+_Request = tuple[np.ndarray, Future[np.ndarray], float]  # and when it came
 
 MAX_BATCH = 16
 DEADLINE_S = 0.005
@@ -65,7 +66,7 @@ class BatchingEncoder:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the encoder is closed")
-            self._waiting.append((images, done))
+            self._waiting.append((images, done, monotonic()))
             self._changed.notify_all()
         return done.result()
 
@@ -79,15 +80,15 @@ class BatchingEncoder:
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
-                features = self._encoder.encode(np.concatenate([images for images, _ in batch]))
+                features = self._encoder.encode(np.concatenate([images for images, _, _ in batch]))
             except Exception as error:  # for those who wait; the next batch may go well
-                for _, done in batch:
+                for _, done, _ in batch:
                     done.set_exception(error)
                 continue
             self.num_batches += 1
             self.num_pictures += len(features)
             first = 0
-            for images, done in batch:
+            for images, done, _ in batch:
                 done.set_result(features[first : first + len(images)])
                 first += len(images)
 
@@ -95,9 +96,11 @@ class BatchingEncoder:
         """Wait for a batch; an empty one is the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            self._changed.wait_for(
-                lambda: len(self._waiting) >= self._enough or self._closed, self._deadline_s
-            )
+            if self._waiting:
+                left_s = self._waiting[0][2] + self._deadline_s - monotonic()
+                self._changed.wait_for(
+                    lambda: len(self._waiting) >= self._enough or self._closed, max(0.0, left_s)
+                )
             batch: list[_Request] = []
             num_pictures = 0
             while self._waiting:

@@ -28,20 +28,33 @@ def monitor(
         Path | None, typer.Option(help="Write one JSON line per finding; - for standard output.")
     ] = None,
 ) -> None:
-    """Watch one source and print cycles, steps and deviations as they are found."""
+    """Watch one source and print cycles, steps and deviations as they are found.
+
+    Work is not looked for in pictures that are dark, frozen or covered; that is told on the way.
+    """
+    from edge.cameras.picture_health import STILL_USEFUL, PictureHealth
     from edge.cameras.sources import open_source
     from edge.pipeline import load_pipeline
     from industryasm.vocabulary import find_task
 
     vocabulary = find_task(task)
     pipeline = load_pipeline(vocabulary, model)
+    health = PictureHealth(pipeline.rate_hz)
     with ExitStack() as stack:
         tell = _teller(stack, jsonl)
         frames = stack.enter_context(
             open_source(source, rate_hz=pipeline.rate_hz, size=pipeline.image_size)
         )
         for frame in frames:
-            for finding in pipeline.push(frame):
+            findings: list[Finding] = []
+            if change := health.look(frame.image, frame.time_s, frame.source_size):
+                told = f"pictures are {change.state}: {change.detail}"
+                typer.echo(f"{frame.time_s:8.1f} s  {told}", err=True)
+                if change.state not in STILL_USEFUL:
+                    findings = pipeline.pause()
+            if health.state in STILL_USEFUL:
+                findings += pipeline.push(frame)
+            for finding in findings:
                 tell(finding)
         for finding in pipeline.close():
             tell(finding)

@@ -13,7 +13,8 @@ import numpy as np
 from edge.cameras.network_camera import masked
 from edge.deployment import Deployment, Station
 from industryasm.fault import UserFault
-from models.card import ENCODER, read_card, shipped_model, watching_encoder
+from industryasm.vocabulary import load_task
+from models.card import ENCODER, check_fits, read_card, shipped_model, watching_encoder
 from models.runtime import Encoder, load_encoder
 from models.runtimes.graph import RuntimeName
 
@@ -123,7 +124,10 @@ def _plan(station: Station, encoders: dict[RuntimeName, Encoder], missing: dict[
     asked: RuntimeName = station.runtime
     wanted: RuntimeName = "onnxruntime" if asked == "auto" else asked
     try:
-        watching_encoder(read_card(station.model or shipped_model(station.task)))
+        folder = station.model or shipped_model(station.task)
+        card = read_card(folder)
+        check_fits(card, load_task(station.task), folder)
+        watching_encoder(card)
     except UserFault as fault:
         return Plan(station.id, shown, asked, None, str(fault))
     if wanted in encoders:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from edge.cameras.frame import Frame, Source, SourceError, SourceState
-from edge.cameras.picture_health import PictureHealth
+from edge.cameras.picture_health import STILL_USEFUL, PictureHealth
 from edge.kept_state import Keeping, KeptState
 from edge.messages import Heartbeat, StationStarted, StationState
 from edge.outbox import Outbox
@@ -27,9 +27,6 @@ HEARTBEAT_S = 1.0
 STOP_POLL_S = 1.0
 RATE_FRAMES = 50
 """So many of the last frames tell how many come in a second."""
-STILL_USEFUL = ("good", "moved", "resized")
-"""States of the pictures in which work is looked for."""
-
 KEEP_S = 5.0
 """How often a station's state is kept while nothing is found."""
 OpenSource = Callable[[Callable[[SourceState, str], None]], Source]

@@ -50,8 +50,13 @@ def write_model(
     Raises `ModelError` when the exported graph does not compute what the network does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / calibration.FILE).unlink(missing_ok=True)
-    export_temporal(network, folder / "temporal.onnx")
+    fresh = folder / "temporal.partial.onnx"
+    try:
+        export_temporal(network, fresh)  # a model that is here stays whole until this is done
+        (folder / calibration.FILE).unlink(missing_ok=True)
+        fresh.replace(folder / "temporal.onnx")
+    finally:
+        fresh.unlink(missing_ok=True)
     save_file(network.state_dict(), folder / "temporal.safetensors")
     shape = network.shape
     card = ModelCard(

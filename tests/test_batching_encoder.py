@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import numpy as np
 import pytest
@@ -62,6 +63,16 @@ def test_a_camera_that_stays_away_holds_nobody_up() -> None:
     assert [encoder.encode(picture(i))[0, 0] for i in range(5)] == [0, 1, 2, 3, 4]
     encoder.close()
     assert inner.batches == [[0], [1], [2], [3], [4]]
+
+
+def test_the_time_that_a_picture_waited_for_the_encoder_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = count(0.0, 100.0)  # at each look the deadline is over
+    monkeypatch.setattr("edge.batching_encoder.monotonic", lambda: next(clock))
+    encoder = BatchingEncoder(Slow(), num_clients=3, deadline_s=99.0)
+    assert encoder.encode(picture(1))[0, 0] == 1
+    encoder.close()
 
 
 def test_a_greedy_camera_starves_no_other() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from edge.cameras.backlog import LATE_S, NUM_READY, Backlog
+from edge.cameras.child import CameraChild
 from edge.cameras.frame import Frame, SourceError
 from edge.cameras.link import (
     NUM_SLOTS,
@@ -105,6 +107,34 @@ def test_a_reader_that_hangs_before_its_first_picture_is_an_error() -> None:
 def test_a_reader_that_fails_at_once_is_an_error(kind: str, told: str) -> None:
     with pytest.raises(SourceError, match=f"^bench: {told}$"):
         LiveSource("bench", camera(kind, "no such camera"), rate_hz=RATE_HZ)
+
+
+def test_a_machine_without_room_for_a_process_is_a_fault_that_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+
+    def scarce() -> CameraChild:
+        made.append(1)
+        if len(made) == 2:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return CameraChild()
+
+    monkeypatch.setattr("edge.cameras.live_source.CameraChild", scarce)
+    with LiveSource("bench", camera("good"), rate_hz=RATE_HZ) as source:
+        next(source)
+        assert source.process_id is not None
+        os.kill(source.process_id, signal.SIGKILL)
+        wait_for(lambda: source.num_reconnects == 2)
+        list(islice(source, QUEUE_FRAMES + 3))
+    assert len(made) == 3
+
+
+def test_a_source_that_is_closed_starts_no_further_process() -> None:
+    source = LiveSource("bench", camera("good"), rate_hz=RATE_HZ)
+    source.close()
+    assert source._read_until_fault() == "closed"
+    assert source.process_id is None
 
 
 def test_a_reader_killed_from_outside_is_replaced_and_time_goes_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
 from dataclasses import replace
@@ -24,7 +25,7 @@ from edge.sender import Sender
 from edge.station import Station
 from industryasm.stations.rendering import named_looks, render_recording
 from industryasm.vocabulary import load_task
-from models.deviations import Deviation
+from models.deviations import Deviation, Finding
 from tests.conftest import Script
 from tests.test_watching import deployment, events
 
@@ -34,6 +35,7 @@ TASK = load_task("gear-reducer")
 HASH = TASK.vocabulary_hash()
 PayloadT = TypeVar("PayloadT", bound=Payload)
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+RATE_HZ = 5.0
 
 
 class PowerCutError(Exception):
@@ -142,6 +144,31 @@ def test_a_unit_goes_on_after_the_station_was_ended_in_the_middle(
     assert times[-1] > unit[middle].captured_at, "steps of the second run are told at their time"
     newest = {d.deviation: d for d in payloads(tmp_path, DeviationSeen)}
     assert "missed" not in {d.type for d in newest.values() if d.state == "confirmed"}
+
+
+def test_the_frames_behind_an_outage_lie_on_the_grid_of_those_before(
+    tmp_path: Path, unit: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that none of them is lost because two lie in one slot of the rolling window."""
+    middle, times_s, push = len(unit) // 2, list[float](), Pipeline.push
+
+    def noted(pipeline: Pipeline, frame: Frame) -> list[Finding]:
+        times_s.append(frame.time_s)
+        return push(pipeline, frame)
+
+    with pytest.raises(PowerCutError):
+        run(tmp_path, Camera(unit[:middle]))
+    monkeypatch.setattr(Pipeline, "push", noted)
+    begun_at = unit[middle + 10].captured_at + timedelta(seconds=0.15)
+    sampled_s = [math.ceil(round(k * 12 / RATE_HZ, 6)) / 12 for k in range(30)]  # of 12 Hz
+    again = [
+        replace(frame, time_s=time_s, captured_at=begun_at + timedelta(seconds=time_s))
+        for frame, time_s in zip(unit[middle:], sampled_s, strict=False)
+    ]
+    with pytest.raises(PowerCutError):
+        run(tmp_path, Camera(again))
+    slots = [math.floor((time_s + 1e-6) * RATE_HZ) for time_s in times_s]
+    assert slots == list(range(slots[0], slots[0] + 30))
 
 
 def test_the_state_is_written_with_the_events_it_knows_of_or_not_at_all(tmp_path: Path) -> None:

@@ -249,3 +249,16 @@ def wait_for(condition: object, limit_s: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < end, "what was waited for did not happen"
         time.sleep(0.02)
+
+
+def test_a_camera_that_is_skipped_too_long_is_connected_to_anew(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too late, and far from its next key picture; packets that make no picture are the same."""
+    monkeypatch.setattr("edge.cameras.network_camera.PICTURE_S", 0.2)
+    monkeypatch.setattr("edge.cameras.network_camera.Backlog.skips", lambda *_, **__: True)
+    with RtspServer(clip, pace=1.0) as server:
+        shots = network_camera_shots(server.url, View())
+        assert next(shots).image is None
+        with pytest.raises(SourceError, match=r"gives no picture for 0.2 s"):
+            list(shots)

@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 from edge.cameras.frame import Frame, SourceError
 from edge.cameras.recording_source import RecordingSource
 from edge.cameras.sources import open_source
-from edge.cameras.timeline import Needless, Sampler, Timeline
+from edge.cameras.timeline import MAX_LIVE_GAP_S, Needless, Sampler, Timeline
 from edge.cameras.video_file import video_file_shots
 from edge.cameras.view import Scaler, View
 from tests.clip import number_of, numbered, write_clip
+from tests.test_hostile_videos import png_of_size
 
 SHARED_VIDEO = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"
 DEADLINE_S = 60.0
@@ -324,6 +325,12 @@ def test_an_image_that_does_not_decode_is_named(tmp_path: Path) -> None:
         frames_of(f"{tmp_path}@5")
 
 
+def test_an_image_that_claims_to_be_huge_is_named(tmp_path: Path) -> None:
+    png_of_size(tmp_path / "huge.png", 65535, 65535)
+    with pytest.raises(SourceError, match=r"huge\.png: cannot be read as an image"):
+        next(open_source(str(tmp_path), rate_hz=5, size=None))
+
+
 def test_a_file_damaged_half_way_gives_what_it_can(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -369,6 +376,14 @@ def test_a_recording_whose_time_stamps_keep_going_back_is_refused() -> None:
 def test_time_never_goes_back(reason: str, pts: list[float | None], expected: list[float]) -> None:
     timeline = Timeline()
     assert [timeline.at(pts_s, 0.5) for pts_s in pts] == pytest.approx(expected)
+
+
+def test_a_live_clock_that_jumps_ahead_is_not_followed() -> None:
+    """A connection on which nothing came for so long would have been given up."""
+    timeline, gap_s = Timeline(), 0.04 + MAX_LIVE_GAP_S
+    times = [timeline.at(pts, 0.04, max_gap_s=gap_s) for pts in (0.0, 0.04, 3000.0, 3000.04, 3005)]
+    assert times == pytest.approx([0.0, 0.04, 0.08, 0.12, 5.08])
+    assert timeline.num_backward == 1
 
 
 def test_sampling_is_exact_at_rates_that_binary_fractions_do_not_have() -> None:

@@ -97,6 +97,15 @@ class LiveSource(Source):
             if self._child:
                 self._child.link.hang_up()
         self._reader.join(CLOSE_S)
+        logger.info(
+            "%s: closed after %d faults, in %d of which its process hung; %d pictures damaged, "
+            "%d dropped",
+            self.name,
+            self.num_reconnects,
+            self.num_killed,
+            self.damaged,
+            self.dropped,
+        )
         if self._reader.is_alive():
             logger.error("%s: the reader did not end within %.0f s", self.name, CLOSE_S)
 

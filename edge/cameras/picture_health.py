@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from edge.cameras.lasting_edges import RECENT_S, SIDE, LastingEdges
 
 PictureState = Literal["good", "dark", "overexposed", "frozen", "resized", "occluded", "moved"]
+STILL_USEFUL = ("good", "moved", "resized")
+"""States of the pictures in which work is looked for."""
 
 HOLD_S: dict[PictureState, float] = {
     "good": 3.0,  # back from any fault: longer than an automatic exposure swings
@@ -64,8 +66,8 @@ class PictureHealth:
     """Judges the pictures of one stream as they come; memory does not grow.
 
     The background is learnt during the first `LEARN_S` seconds of usable pictures; `occluded` and
-    `moved` are not told before. A camera that moved stays `moved` until it is put back or
-    `relearn` is called. Across a gap between pictures nothing is concluded.
+    `moved` are not told before. A camera that moved stays `moved` until it is put back, or judged
+    anew. Across a gap between pictures nothing is concluded.
     """
 
     def __init__(self, rate_hz: float, *, frozen_after_s: float = FROZEN_AFTER_S) -> None:
@@ -98,11 +100,6 @@ class PictureHealth:
         condition = self._condition(image, time_s, same, source_size)
         self._last_s = time_s
         return self._hold(condition, time_s)
-
-    def relearn(self) -> None:
-        """Take the view and size from here on as the right ones: somebody says that they are."""
-        self._background = LastingEdges()
-        self._size = None
 
     def _check(self, image: NDArray[np.uint8], time_s: float) -> None:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:

@@ -16,7 +16,7 @@ from edge.export.yardstick import Yardstick
 from industryasm.fault import UserFault
 from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256, read_card
 from models.runtime import exports_folder
-from models.runtimes.artefact import Artefact, Precision
+from models.runtimes.artefact import Artefact, Precision, card_file
 from models.runtimes.gpu import find_gpu
 from models.runtimes.graph import Graph, RuntimeMissingError
 from models.runtimes.graph_check import PARITY, check_parity
@@ -119,7 +119,11 @@ class Job:
         )
         artefact.write(file)
         run_in: Literal["bf16", "f32"] = "bf16" if stored == "bf16" else "f32"
-        artefact = self._judged(artefact, lambda: OpenVinoGraph(file, precision=run_in))
+        try:
+            artefact = self._judged(artefact, lambda: OpenVinoGraph(file, precision=run_in))
+        except BaseException:
+            card_file(file).unlink()  # without it nothing runs what was not judged
+            raise
         artefact.write(file)
         return file, artefact
 

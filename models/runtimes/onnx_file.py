@@ -8,7 +8,7 @@ and weights that are no numbers. The `onnx` package is not needed, which an edge
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -108,14 +108,14 @@ def _check_node(node: memoryview) -> None:
 
 
 def _check_tensor(tensor: memoryview) -> None:
-    fields = list(_fields(tensor))
-    name = _text(fields, TENSOR_NAME) or "of a constant"
-    outside = any(n == TENSOR_LOCATION and value for n, value, _ in fields)
-    if outside or any(n == TENSOR_EXTERNAL for n, _, _ in fields):
+    # Read again and again, not kept: numbers written one by one have a field each.
+    name = _text(_fields(tensor), TENSOR_NAME) or "of a constant"
+    outside = any(n == TENSOR_LOCATION and value for n, value, _ in _fields(tensor))
+    if outside or any(n == TENSOR_EXTERNAL for n, _, _ in _fields(tensor)):
         raise _NotOurs(f"weight {name} lies in another file; export the model as one file")
-    kind = next((value for number, value, _ in fields if number == TENSOR_TYPE), 0)
+    kind = next((value for number, value, _ in _fields(tensor) if number == TENSOR_TYPE), 0)
     types = {TENSOR_RAW: RAW_FLOATS.get(kind), TENSOR_FLOATS: "<f4", TENSOR_DOUBLES: "<f8"}
-    for number, _, view in fields:
+    for number, _, view in _fields(tensor):
         dtype = types.get(number)
         if dtype is None or not len(view):
             continue
@@ -125,7 +125,7 @@ def _check_tensor(tensor: memoryview) -> None:
             raise _NotOurs(f"weight {name} holds NaN: its training diverged, or it is damaged")
 
 
-def _text(fields: list[Field], wanted: int) -> str:
+def _text(fields: Iterable[Field], wanted: int) -> str:
     text = b"".join(bytes(view[:100]) for number, _, view in fields if number == wanted)
     return text[:100].decode("utf-8", "replace").encode("unicode_escape").decode()
 
