@@ -124,10 +124,12 @@ def test_answers_are_those_of_the_library_s_own_greedy_decoding() -> None:
                 attention_mask=torch.ones(1, len(prompt)),
                 generation_config=greedy,
             )
-            theirs = language.tokenizer.decode(ids, skip_special_tokens=True).strip()
+            is_finished = end in ids
+            theirs = language.tokenizer.decode(ids[: len(ids) - is_finished])
+            theirs = theirs.strip() if is_finished else theirs.lstrip()
             lines = theirs.split("\n")
             assert len(set(lines)) == len(lines), "no line is said again, so nothing ends early"
-            assert answer == Answer(theirs, is_finished=end in ids)
+            assert answer == Answer(theirs, is_finished)
 
 
 def test_an_answer_that_says_a_line_again_ends_there_unfinished(
@@ -136,7 +138,9 @@ def test_an_answer_that_says_a_line_again_ends_there_unfinished(
     language = LanguageModel(LANGUAGE, tiny_llama(), byte_tokenizer()).eval()
     end = language._ids(END, special=True).tolist()
     texts = {
-        "1 - 2\n3 - 4\n1 - 2\n5 - 6": ("1 - 2\n3 - 4\n1 - 2", False),
+        "1 - 2\n3 - 4\n1 - 2\n5 - 6": ("1 - 2\n3 - 4\n1 - 2\n", False),
+        " 1 - 2\n1 - 2\n3 - 4": ("1 - 2\n1 - 2\n", False),  # behind words that were given
+        "1<|im_start|>2\n3 - 4": ("1<|im_start|>2\n3 - 4", True),  # for the parser to refuse
         "1 - 2\n3 - 4\n5 - 6": ("1 - 2\n3 - 4\n5 - 6", True),
         "1 - 2\n1 - 2": ("1 - 2\n1 - 2", True),  # it ended by itself before the line did
     }
@@ -146,7 +150,7 @@ def test_an_answer_that_says_a_line_again_ends_there_unfinished(
     ) -> list[list[int]]:
         found = []
         for text in texts:
-            ids = language._ids(text, special=False).tolist() + end
+            ids = language._ids(text, special=True).tolist() + end
             lengths = range(1, len(ids) + 1)
             found.append(ids[: next(n for n in lengths if is_over(ids[:n]))])
         return found

