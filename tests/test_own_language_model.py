@@ -119,6 +119,12 @@ def test_a_language_model_in_bfloat16_learns_and_answers(folder: Path) -> None:
         (lambda f: (f / "config.json").unlink(), r"no LLaMA's config\.json"),
         (lambda f: (f / "config.json").write_text("[]"), r"no LLaMA's config\.json"),
         (lambda f: (f / "config.json").write_text("{}"), "KeyError: 'hidden_size'"),
+        (
+            lambda f: (f / "config.json").write_text(
+                '{"hidden_size": 8, "model_type": "gpt_neox"}'
+            ),
+            "model_type is 'gpt_neox'",
+        ),
         (lambda f: byte_tokenizer().save_pretrained(f), "its tokenizer knows no '<s>'"),
         (lambda f: (f / "model.safetensors").unlink(), "give a folder with all of a LLaMA's"),
     ],
