@@ -28,6 +28,7 @@ from models.temporalvlm.pretrained import smollm2
 from models.temporalvlm.reading import (
     LINES,
     QUERIES,
+    ROUND_STEPS,
     SHORT_WORDS,
     UNTIMED,
     Reader,
@@ -125,6 +126,14 @@ def test_stretches_are_equal_parts_or_overlap_and_leave_out_nothing() -> None:
         assert (starts_s[1:] <= ends_s[:-1] + 1e-9).all()
         overlapping += bool((starts_s[1:] < ends_s[:-1] - 1e-9).any())
     assert 0 < overlapping < DRAWS
+
+
+def test_some_time_lines_have_rounds() -> None:
+    rounds = 0
+    for draw in range(DRAWS):
+        labels = [segment.label for segment in drawn(draw).recording.segments]
+        rounds += len(set(labels)) < ROUND_STEPS[1] and len(labels) >= 2 * len(set(labels))
+    assert 0.1 * DRAWS < rounds < DRAWS / 2
 
 
 def test_some_time_lines_have_short_phrases() -> None:

@@ -43,9 +43,12 @@ DURATION_S = (20.0, 1200.0)
 RATE_HZ = 5.0
 MOST_FRAMES = 2000
 GAP, REPEATED, MIXED_TASK, SHORT, UNTIMED, OVERLAPPING = 0.2, 0.15, 0.5, 0.4, 0.15, 0.5
+ROUNDS = 0.4
 """Shares: of gaps between segments and of steps done again; of draws from all tasks' steps, of
 those with short phrases, of those whose lines tell no times, as lines of systems that know none,
-and of those whose lines overlap, as TemporalVLM's windows do."""
+of those whose lines overlap, as TemporalVLM's windows do, and of those in which a few steps are
+done round after round, as for each leg of a table."""
+ROUND_STEPS = (2, 6)
 SHORT_WORDS, QUERIES = (2, 5), (1, 5)
 """Words of a short phrase, at most as many as it has; lines that a window that overlaps gives."""
 MOST_DOUBT = 0.7
@@ -159,6 +162,10 @@ def draw_time_line(
     done = [str(name) for name in order for _ in range(1 + (rng.random() < REPEATED))]
     first = int(rng.integers(0, max(1, len(done) - STEPS[0])))
     done = done[first : first + int(rng.integers(STEPS[0], STEPS[1] + 1))]
+    if rng.random() < ROUNDS:
+        of_round = done[: int(rng.integers(*ROUND_STEPS))]
+        again = [name for name in of_round * len(done) if rng.random() >= REPEATED]
+        done = (again or of_round)[: len(done)]
     labels = [
         label for name in done for label in ((BACKGROUND, name) if rng.random() < GAP else (name,))
     ]
