@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from edge.protocols.oracle_cases import Case, random_case
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
-from models.deviations import CycleMonitor, Deviation, StepDone
+from models.deviations import CycleMonitor, Deviation, Finding, StepDone
 from models.exact_deviations import Exact, exact_deviations, fewest_moves
 
 _DECIDED_AFTER_S = 1.0  # as a decoder would, behind the end of a segment
@@ -49,9 +49,11 @@ class Agreement:
 
 
 def watch(procedure: Procedure, stream: Sequence[Segment]) -> Watched:
-    """Run the monitor over decided segments, to the end of the stream."""
-    monitor = CycleMonitor(procedure)
-    findings = [found for s in stream for found in monitor.observe(s, s.end_s + _DECIDED_AFTER_S)]
+    """Run the monitor over segments, each seen to its end and then decided, and end the stream."""
+    monitor, findings = CycleMonitor(procedure), list[Finding]()
+    for segment in stream:
+        findings += monitor.watch(segment, segment.end_s)
+        findings += monitor.observe(segment, segment.end_s + _DECIDED_AFTER_S)
     findings += monitor.close(stream[-1].end_s + 2 * _DECIDED_AFTER_S if stream else 0.0)
     by_start = {segment.start_s: segment for segment in stream}
     cycles: dict[int, list[Segment]] = defaultdict(list)
