@@ -59,4 +59,4 @@ setup-dev: .venv/.setup-dev
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-tools dist var
+	rm -rf .venv .venv-tools dist

@@ -129,9 +129,12 @@ class Hub:
         return socket
 
     def _receive(self) -> list[Item]:
-        """Take what is waiting, up to a batch; what cannot be read is counted and dropped."""
+        """Take what is waiting, up to a batch; what cannot be read is counted and dropped.
+
+        Both count, so that a flood of what cannot be read keeps nobody waiting.
+        """
         batch: list[Item] = []
-        while len(batch) < MAX_BATCH:
+        for _ in range(MAX_BATCH):
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import (
     BaseModel,
@@ -275,7 +277,8 @@ class _Resolver:
         path = self._folder / source
         folder, rate_follows, _ = str(path).rpartition("@")
         if not path.exists() and not (rate_follows and Path(folder).is_dir()):
-            self._fault(at, f"there is no file {path}")
+            shown = written if VARIABLE.search(written) else path  # a variable may be a secret
+            self._fault(at, f"there is no file {shown}")
         return str(path)
 
     def _endpoint(self, written: str, data: Path) -> str:
@@ -307,7 +310,11 @@ class _Resolver:
         if missing:
             self._fault(at, f"the environment variable {missing[0]} is not set")
             return None
-        return VARIABLE.sub(lambda match: self._environment[match[1]], written)
+        # A password in a database's URL may hold what has a meaning there; in a camera's the last @
+        # decides, and cameras differ in what they decode.
+        is_part = at[0] == "database" and not VARIABLE.fullmatch(written)
+        quoted = partial(quote, safe="") if is_part else str
+        return VARIABLE.sub(lambda match: quoted(self._environment[match[1]]), written)
 
     def _check_task(self, at: Location, task: str) -> None:
         if task not in self._tasks:

@@ -20,7 +20,16 @@ MAX_BYTES = 64 * 1024  # the largest event is about 1 kB; more is not from a sta
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
 StepName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
+FIRST_YEAR, LAST_YEAR = 1970, 2200  # a clock that was never set says 1970; year 1 has no zones
+
+
+def _utc(time: datetime) -> datetime:
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        raise ValueError(f"year {time.year} is not from {FIRST_YEAR} to {LAST_YEAR}")
+    return time.astimezone(UTC)
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 MessageT = TypeVar("MessageT", bound=BaseModel)
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,7 +80,7 @@ class CycleStarted(_Message):
 
 
 class CycleEnded(_Message):
-    """A unit's assembly ended; `complete` when every required step was done."""
+    """A unit's assembly ended; `complete` when every required step was done and none was left."""
 
     kind: Literal["cycle_ended"] = "cycle_ended"
     cycle: Identifier

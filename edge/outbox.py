@@ -49,6 +49,7 @@ class Outbox:
         self._path = path
         self._station = station
         self._boot = boot
+        self._keeps_state = True
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._connection = self._open()
@@ -76,9 +77,15 @@ class Outbox:
         """
         with self._transaction() as connection:
             events = [self._append(connection, payload) for payload in payloads]
-            if state is not None:
+            if state is not None and self._keeps_state:
                 connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (state,))
         return events
+
+    def forget_state(self) -> None:
+        """Drop the kept state and take no further one: its boot cannot be gone on with."""
+        with self._transaction() as connection:
+            self._keeps_state = False
+            connection.execute("DELETE FROM state")
 
     def event(self, payload: Payload, *, sequence: int) -> Event:
         """Return an event of this station and boot that is not kept: a heartbeat, sequence 0."""

@@ -98,6 +98,7 @@ class Pipeline:
             period_s = 1 / card.rate_hz
             self._alarms = AlarmJudge(self._procedure, card.labels, calibration, period_s=period_s)
         self._now_s = 0.0
+        self._resumed_s = 0.0  # until when all was judged that a stream of before has seen
         self._has_sight = False
         self._longest_gap_s = max(LONGEST_GAP_S, 2 / card.rate_hz)
 
@@ -137,7 +138,7 @@ class Pipeline:
     @property
     def judged_until_s(self) -> float:
         """Until when all that was seen is judged; a step that may go on is not yet."""
-        return self._decoder.judged_until_s
+        return max(self._resumed_s, self._decoder.judged_until_s)
 
     def monitor_state(self) -> str:
         """Return the cycle monitor's state, to go on from with `resume`."""
@@ -159,7 +160,7 @@ class Pipeline:
         monitor = CycleMonitor.resume(self._procedure, monitor_state, self._monitor.config)
         if self._alarms is not None and alarms_state is not None:
             self._alarms.resume(alarms_state)
-        self._monitor, self._now_s = monitor, judged_until_s
+        self._monitor, self._now_s, self._resumed_s = monitor, judged_until_s, judged_until_s
         self._decoder.resume(monitor.done)
 
     @property

@@ -94,7 +94,9 @@ class Station:
                 self._note("watching")
                 # A camera that is away gives no frame at which the loop could see `stop`.
                 over = threading.Event()
-                threading.Thread(target=_close_on, args=(stop, over, source), daemon=True).start()
+                threading.Thread(
+                    target=_close_on, args=(stop, over, source), name="closer", daemon=True
+                ).start()
                 try:
                     self._watch(source, stop)
                 finally:
@@ -125,7 +127,9 @@ class Station:
                 return
             if self._origin is None and self._keeping and self._keeping.kept:
                 self._go_on(self._keeping.kept, frame)
-            self._origin = _second_zero(frame) - timedelta(seconds=self._offset_s)
+            self._origin = self._not_before_kept(
+                _second_zero(frame) - timedelta(seconds=self._offset_s)
+            )
             if self._shows_work(frame):
                 frame = replace(frame, time_s=frame.time_s + self._offset_s)
                 findings = self._pipeline.push(frame)
@@ -159,10 +163,17 @@ class Station:
         offset_s = max(offset_s, kept.judged_until_s - first.time_s)
         rate_hz = self._pipeline.rate_hz  # on its grid, so that no slot gets two frames
         self._offset_s = math.ceil(offset_s * rate_hz) / rate_hz
+        if self._offset_s + first.time_s < kept.judged_until_s:  # by a rounding
+            self._offset_s += 1 / rate_hz
         pause_s = self._offset_s + first.time_s - kept.judged_until_s
         logger.info("going on with what was seen until %.0f s ago", pause_s)
         if (cycle := self._pipeline.cycle) is not None:
             self._status.cycle = self._reporter.cycle(cycle)
+
+    def _not_before_kept(self, origin: datetime) -> datetime:
+        """Return `origin`, but not before the kept one: a clock set back ends no unit too early."""
+        kept = self._keeping.kept if self._keeping else None
+        return origin if kept is None else max(origin, kept.origin)
 
     def _is_due(self, time_s: float) -> bool:
         """Tell whether a running cycle's state is to be kept, though nothing was found."""

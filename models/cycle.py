@@ -79,10 +79,14 @@ class Cycle:
         return seconds if seconds > HIDES * self.procedure.step(step).expected_s else 0.0
 
     def goes_on_unseen(self, segment: Segment) -> bool:
-        """Tell whether `segment` is the last step that may have gone on while nothing was seen."""
+        """Tell whether `segment` is the last step that may have gone on while nothing was seen.
+
+        Most of the time since was out of sight then, and no more than the step may take.
+        """
         unseen_s = self.unseen.seconds(self.end_s, segment.start_s)
+        is_most = segment.start_s - self.end_s - unseen_s <= unseen_s
         within = 0 < unseen_s <= self.procedure.step(segment.label).limit_s
-        return segment.label == self.last_step and within
+        return segment.label == self.last_step and is_most and within
 
     def undone(self) -> list[str]:
         """Return the required steps not done, in the order of the file."""
@@ -93,6 +97,12 @@ class Cycle:
     def is_complete(self) -> bool:
         """Whether every required step is done."""
         return self.is_finished and not self.undone()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is complete, and no required step was left too soon, as far as was seen."""
+        left = self.procedure.required(self.done) & self.lacking_s.keys()
+        return self.is_complete and all(self.hidden_s(step) for step in left)
 
     @property
     def is_finished(self) -> bool:

@@ -87,9 +87,9 @@ class StreamDecoder:
     ) -> None:
         """Decode probabilities of `labels` (K), in this order; they must differ.
 
-        With a `procedure`, background must be among them. With a `confusion`, which must be of the
-        same labels, the evidence is weighed by what the recogniser mixes up, and a step that it
-        often does not see costs less to pass over.
+        With a `procedure`, its steps and background must be among them. With a `confusion`, which
+        must be of the same labels, the evidence is weighed by what the recogniser mixes up, and a
+        step that it often does not see costs less to pass over.
         """
         if not labels or len(set(labels)) != len(labels):
             raise DecoderError(f"labels {list(labels)} must be one or more and differ")

@@ -79,11 +79,10 @@ class DeviationLedger:
         """Return everything of this kind that is suspected."""
         return [deviation for deviation in self._open.values() if deviation.kind == kind]
 
-    def extend(self, deviation: Deviation, end_s: float) -> Deviation:
-        """Note that `deviation`, which is suspected, went on until `end_s`; return it as it is."""
+    def extend(self, deviation: Deviation, end_s: float) -> None:
+        """Note that `deviation`, which is suspected, went on until `end_s`."""
         end_s = max(deviation.end_s, end_s)
-        self._open[deviation.id] = longer = replace(deviation, end_s=end_s)
-        return longer
+        self._open[deviation.id] = replace(deviation, end_s=end_s)
 
     def to_plain(self) -> list[dict[str, Any]]:
         """Return the ledger as JSON values."""

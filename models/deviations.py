@@ -141,8 +141,7 @@ class CycleMonitor:
         if segment.label == BACKGROUND:
             return findings
         self._active_s = max(self._active_s, segment.end_s)
-        held = None if self._held is None else self._held.label
-        findings += self._conformance.lengths.withdraw_wrong_overruns(segment, held=held)
+        findings += self._conformance.lengths.withdraw_wrong_overruns(segment)
         if segment.label not in self.procedure:
             return findings + self._see_unexpected(segment, now_s)
         findings += self._settle_held(segment, now_s)
@@ -249,7 +248,7 @@ class CycleMonitor:
         if self._cycle is None:
             self._strays.append(segment)
             return []
-        return [self._conformance.foreign.suspect(self._cycle, segment, now_s)]
+        return list(self._conformance.foreign.suspect(self._cycle, segment, now_s))
 
     def _release_strays(self, until_s: float, now_s: float) -> list[Finding]:
         """Report the unexpected work that ended by `until_s` as that of the last cycle."""
@@ -260,7 +259,8 @@ class CycleMonitor:
     def _claim_strays(self, cycle: Cycle, now_s: float) -> list[Finding]:
         """Report the unexpected work since the last cycle as that of `cycle`, which goes on."""
         strays, self._strays = self._strays, []
-        return [self._conformance.foreign.suspect(cycle, stray, now_s) for stray in strays]
+        foreign = self._conformance.foreign
+        return [work for stray in strays for work in foreign.suspect(cycle, stray, now_s)]
 
     def _settle_last(self, now_s: float, *, interrupted: bool = False) -> list[Finding]:
         """Judge the cycle that ended last again, if steps were added to it since."""
@@ -363,9 +363,11 @@ class CycleMonitor:
         if running.start_s < seen_until_s:  # decided and judged already
             return []
         handover_s, cycle = self.config.handover_s, self._cycle
-        findings: list[Finding] = []
-        if cycle is None or not cycle.may_be_followed_by(running, handover_s=handover_s):
-            findings, cycle = self._cycle_of(running, now_s)
+        if cycle is not None and cycle.may_be_followed_by(running, handover_s=handover_s):
+            return []  # whose step it is the step behind it will tell, as for the held one
+        if self._held is not None:
+            return []
+        findings, cycle = self._cycle_of(running, now_s)
         return [*findings, self._conformance.lengths.suspect_overrun(cycle, running, now_s)]
 
     def _end_cycle(
@@ -382,7 +384,7 @@ class CycleMonitor:
             cycle.start_s,
             cycle.end_s,
             now_s,
-            cycle.is_complete and not cycle.lacking_s,
-            "complete" if cycle.is_complete else reason,
+            cycle.is_whole,
+            "complete" if cycle.is_whole else reason,
         )
         return [*findings, ended]

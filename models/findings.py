@@ -28,7 +28,7 @@ class CycleStarted:
 
 @dataclass(frozen=True)
 class CycleEnded:
-    """A unit's assembly is over; `complete` when every required step was done."""
+    """A unit's assembly is over; `complete` when every required step was done and none was left."""
 
     cycle: int
     start_s: float

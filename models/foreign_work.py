@@ -26,16 +26,16 @@ class ForeignWork:
     def __init__(self, procedure: Procedure, ledger: DeviationLedger) -> None:
         self._procedure, self._ledger = procedure, ledger
 
-    def suspect(self, cycle: Cycle, segment: Segment, now_s: float) -> Deviation:
-        """Report unexpected work of a cycle that goes on; more than `MOST` pieces are one."""
-        if len(pieces := self._ledger.all_suspected("unexpected")) >= MOST:
-            return self._ledger.extend(pieces[-1], segment.end_s)
-        step, span = segment.label, (segment.start_s, segment.end_s)
-        return self._ledger.suspect(cycle, "unexpected", step, span, now_s=now_s, detail=_FOREIGN)
+    def suspect(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
+        """Report unexpected work of a cycle that goes on; of `MOST` pieces the last goes on."""
+        if len(pieces := self.stretch()) >= MOST:
+            self._ledger.extend(pieces[-1], segment.end_s)
+            return []
+        return [self._suspect(cycle, segment, now_s)]
 
     def confirm(self, cycle: Cycle, segment: Segment, now_s: float) -> Deviation:
         """Report unexpected work that nothing of `cycle` follows."""
-        return self._ledger.settle(self.suspect(cycle, segment, now_s), "confirmed", _FOREIGN)
+        return self._ledger.settle(self._suspect(cycle, segment, now_s), "confirmed", _FOREIGN)
 
     def stretch(self, *, until_s: float = math.inf) -> list[Deviation]:
         """Return the unexpected work begun before `until_s` that nothing explains yet."""
@@ -89,6 +89,10 @@ class ForeignWork:
             found += self._withdraw(works, f"it was in the place of {place.step}")
             found.append(self._ledger.settle(place, "confirmed", place.detail))
         return found + self._confirm(self.stretch())
+
+    def _suspect(self, cycle: Cycle, segment: Segment, now_s: float) -> Deviation:
+        step, span = segment.label, (segment.start_s, segment.end_s)
+        return self._ledger.suspect(cycle, "unexpected", step, span, now_s=now_s, detail=_FOREIGN)
 
     def _replaced(
         self,

@@ -17,12 +17,12 @@ class Unseen:
         self.spans = list(spans or [])
 
     def note(self, start_s: float, end_s: float) -> None:
-        """Add a span behind those known; one that goes on where the last one ended joins it."""
-        if self.spans and start_s <= self.spans[-1][1]:
-            start_s, last_end_s = self.spans.pop()
-            end_s = max(end_s, last_end_s)
+        """Add a span that ends behind those known; it takes in those that it touches."""
+        while self.spans and start_s <= self.spans[-1][1]:
+            last_start_s, last_end_s = self.spans.pop()
+            start_s, end_s = min(start_s, last_start_s), max(end_s, last_end_s)
         if end_s > start_s:
-            self.spans = [*self.spans, (start_s, end_s)]
+            self.spans.append((start_s, end_s))
         if len(self.spans) > MAX_SPANS:
             gaps_s = [after[0] - before[1] for before, after in pairwise(self.spans)]
             nearest = gaps_s.index(min(gaps_s))

@@ -13,7 +13,7 @@ import zmq
 from dashboard.hub import Hub
 from dashboard.store import Store
 from edge.messages import Receipt, read_event, utc_now
-from edge.outbox import Outbox
+from edge.outbox import Outbox, kept_state
 from edge.sender import Sender, SenderError
 
 ENOUGH_S = 60  # a bound against hanging, not a promise
@@ -246,10 +246,15 @@ def test_a_hub_whose_database_was_replaced_does_not_stop_the_station_for_ever(
         outbox.append(station.cycle(1))
         assert sender.flush(ENOUGH_S)
     with serving(endpoint, f"sqlite:///{tmp_path / 'another.sqlite'}"):
-        outbox.append(station.cycle(2))
+        outbox.extend([station.cycle(2)], state="of this boot")
         outbox.append(station.cycle(3))
         assert sender.flush(ENOUGH_S)
+        outbox.extend([], state="of this boot, later")
     assert outbox.num_refused == 2
+    path = outbox._path
+    sender.close()
+    outbox.close()
+    assert kept_state(path) is None, "started again, the station takes a boot of its own"
 
 
 @pytest.mark.parametrize("endpoint", ["", "127.0.0.1:5555", "tcp://127.0.0.1", "foo://x"])

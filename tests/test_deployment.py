@@ -147,6 +147,21 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tasks: Path) -> Non
     assert "hunter" not in repr(deployment)
 
 
+def test_a_secret_with_signs_of_a_url_stays_in_its_place(tasks: Path) -> None:
+    text = GOOD.replace("sqlite:///linewatch.sqlite", "postgresql+psycopg://u:${DB}@h/linewatch")
+    deployment = load(tasks, text, DB="geh@e:i/m")
+    assert deployment.database.url == "postgresql+psycopg://u:geh%40e%3Ai%2Fm@h/linewatch"
+    whole = GOOD.replace("sqlite:///linewatch.sqlite", "${DB}")
+    url = "postgresql+psycopg://u:p@h/linewatch"
+    assert load(tasks, whole, DB=url).database.url == url
+
+
+def test_a_source_from_the_environment_is_not_shown_where_it_is_wrong(tasks: Path) -> None:
+    text = GOOD.replace("rtsp://10.0.0.7/live", "${CAM}")
+    [(_, _, message)] = faults(tasks, text, CAM="rtsp:/admin:topsecret@10.0.0.7")
+    assert message == "there is no file ${CAM}"
+
+
 @pytest.mark.parametrize("environment", [{}, {"CAM": ""}])
 def test_a_variable_that_is_not_set_is_a_fault(tasks: Path, environment: dict[str, str]) -> None:
     text = GOOD.replace("rtsp://10", "rtsp://cam:${CAM}@10")

@@ -102,6 +102,34 @@ def test_bad_messages_are_counted_and_the_next_good_one_is_taken(store, script, 
     assert len(complaints) == 1  # a flood is not logged line by line
 
 
+def test_a_flood_of_bad_messages_keeps_no_good_one_waiting(store, script, monkeypatch):
+    monkeypatch.setattr("dashboard.hub.MAX_BATCH", 2)
+    station = script()
+    hub = Hub("tcp://127.0.0.1:*", store)
+    try:
+        with dealer(hub) as peer:
+            for _ in range(3):
+                peer.send(b"{")
+            peer.send(station.event(station.started()).to_bytes())
+            batches = []
+            while not batches or not batches[-1]:
+                assert hub._socket.poll(ANSWER_MS, zmq.POLLIN)
+                batches.append(hub._receive())
+                assert hub.counts.bad <= 2 * len(batches)
+            assert hub.counts.bad == 3
+    finally:
+        hub.close()
+
+
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_a_time_that_no_clock_tells_is_refused(store, script, year):
+    station = script()
+    event = json.loads(station.event(station.started()).to_bytes()) | {"sent_at": year}
+    with serving(store) as hub, dealer(hub) as peer:
+        peer.send(json.dumps(event).encode())
+        assert "is not from 1970 to 2200" in (answer(peer).refused or "")
+
+
 def test_an_oversized_message_ends_its_connection_and_no_other(store, script):
     station = script()
     with serving(store) as hub, dealer(hub) as flood, dealer(hub) as peer:

@@ -171,6 +171,46 @@ def test_the_frames_behind_an_outage_lie_on_the_grid_of_those_before(
     assert slots == list(range(slots[0], slots[0] + 30))
 
 
+def test_a_clock_set_back_between_two_runs_ends_no_unit_before_it_began(
+    tmp_path: Path, unit: list[Frame]
+) -> None:
+    middle = len(unit) // 2
+    with pytest.raises(PowerCutError):
+        run(tmp_path, Camera(unit[:middle]))
+    hour = timedelta(hours=1)
+    back = [replace(f, captured_at=f.captured_at - hour) for f in later(unit[middle + 5 :])]
+    pipeline = run(tmp_path, Camera(back, threading.Event()))
+    assert pipeline.now_s > unit[middle].time_s
+    begun = min(started.started_at for started in payloads(tmp_path, CycleStarted))
+    times = [segment.ended_at for segment in payloads(tmp_path, SegmentSeen)]
+    assert all(time > begun for time in times)
+    assert all(ended.ended_at > begun for ended in payloads(tmp_path, CycleEnded))
+
+
+def test_a_station_that_was_ended_leaves_no_thread(tmp_path: Path, unit: list[Frame]) -> None:
+    with pytest.raises(PowerCutError):
+        run(tmp_path, Camera(unit[:3]), None)
+    closers = [thread for thread in threading.enumerate() if thread.name == "closer"]
+    assert closers
+    for closer in closers:
+        closer.join(60)
+        assert not closer.is_alive()
+
+
+def test_until_its_first_frames_are_decided_a_resumed_pipeline_keeps_what_was_judged(
+    tmp_path: Path, unit: list[Frame]
+) -> None:
+    kept = kept_in_mid_cycle(unit, tmp_path)
+    pipeline = load_pipeline(TASK, None)
+    pipeline.resume(kept.monitor, kept.judged_until_s, kept.alarms)
+    assert pipeline.judged_until_s == kept.judged_until_s
+    frame = replace(unit[0], time_s=kept.judged_until_s + 1)
+    pipeline.push(frame)
+    assert pipeline.judged_until_s == kept.judged_until_s
+    with pytest.raises(ValueError, match="time went back"):
+        pipeline.push(replace(frame, time_s=kept.judged_until_s))
+
+
 def test_the_state_is_written_with_the_events_it_knows_of_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "a.outbox"
     assert kept_state(file) is None

@@ -144,3 +144,33 @@ def test_spans_without_sight_are_joined_where_they_are_near_and_forgotten_when_t
     assert unseen.spans[-1] == (6300.0, 6311.0)
     unseen.forget(6200.0)
     assert unseen.spans == [(6200.0, 6201.0), (6300.0, 6311.0)]
+
+
+def test_an_outage_that_began_before_a_known_one_takes_it_in() -> None:
+    """A power cut forgets what was seen around a short dropout before it."""
+    unseen = Unseen([(1.0, 2.0), (45.0, 46.5)])
+    unseen.note(8.0, 48.0)
+    assert unseen.spans == [(1.0, 2.0), (8.0, 48.0)]
+
+
+def test_little_unseen_time_in_a_long_pause_is_no_going_on() -> None:
+    before = [("a", 0.0, 4.0), ("b", 5.0, 9.0)]
+    after = [("c", 35.0, 39.0), ("d", 40.0, 44.0), ("e", 45.0, 49.0)]
+    found = observed(*before, ("-", 15.0, 16.1), ("b", 25.0, 29.0), *after)
+    assert confirmed(found) == [("repeated", "b")]
+    found = observed(*before, (UNEXPECTED, 10.0, 13.0), ("-", 13.0, 14.1), ("b", 14.5, 18), *after)
+    assert confirmed(found) == [("rework", "b")]
+
+
+def test_a_step_cut_short_by_an_outage_leaves_the_unit_complete() -> None:
+    steps = list(CHAIN.steps)
+    steps[1] = ProcedureStep("b", frozenset("a"), expected_s=4.0, least_s=2.5)
+    monitor = CycleMonitor(Procedure(tuple(steps)), MonitorConfig.of(CHAIN))
+    findings = monitor.observe(Segment(0.0, 4.0, "a", 0.9), 4.0)
+    findings += monitor.observe(Segment(5.0, 6.0, "b", 0.9), 6.0)
+    monitor.unobserved(6.0, 9.0)
+    for place, step in enumerate("cde"):
+        segment = Segment(10.0 + 5 * place, 14.0 + 5 * place, step, 0.9)
+        findings += monitor.observe(segment, segment.end_s)
+    findings += monitor.close(60.0)
+    assert (confirmed(findings), ended(findings)) == ([], [True])

@@ -39,6 +39,8 @@ def show() -> None:
     chosen = st.query_params.get("station")
     with faults_shown():
         if chosen is None:
+            if open_store().stations(now=now, today_from=now):
+                st.rerun(scope="app")  # the first station has reported: offer it
             st.html(overview_html([], now=now))
             return
         detail = open_store().station(chosen, now=now, today_from=day_start(now, zone))

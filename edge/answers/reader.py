@@ -46,10 +46,13 @@ def start_reading(language: LanguageModel, adapters: Path, *, lines_too: bool = 
     from models.training.checkpoint import read_header
     from models.training.loop import load_weights
 
-    learned = json.loads(read_header(adapters).run)["about"]["language"]
     lines = language.config.lines
     ours = {"name": language.config.name, "words": lines and lines.words}
-    theirs = {"name": learned["name"], "words": learned["lines"]["words"]}
+    try:
+        learned = json.loads(read_header(adapters).run)["about"]["language"]
+        theirs = {"name": learned["name"], "words": learned["lines"]["words"]}
+    except (KeyError, TypeError) as error:
+        raise LanguageModelError(f"{adapters}: no adapters of `linewatch train-reader`") from error
     if ours["name"] != theirs["name"] or (lines_too and ours != theirs):
         raise LanguageModelError(f"{adapters}: adapters for {theirs}, the model has {ours}")
     load_weights(Reader(language), adapters)

@@ -116,7 +116,7 @@ def _decode(clip: Path, encoder: Encoder) -> int:
 
 
 def run_pipeline(clip: Path, task: Task, model: TemporalModel, encoder: Encoder) -> int:
-    """Watch `clip` to its end as `linewatch monitor` does; return how many frames that were."""
+    """Watch `clip` to its end, its pictures unjudged; return how many frames that were."""
     pipeline = Pipeline(task, model, encoder)
     num_frames = 0
     with open_source(str(clip), rate_hz=pipeline.rate_hz, size=pipeline.image_size) as source:

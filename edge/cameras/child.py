@@ -89,8 +89,9 @@ class CameraChild:
         return self._process.returncode is not None
 
     def _gone(self) -> CameraGoneError:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(KILL_S)  # it is dying, and its status says of what
+        if not self.link.hung_up:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(KILL_S)  # it is dying, and its status says of what
         self.end()
         status = self._process.returncode
         return CameraGoneError(f"the process that reads it ended (status {status})")

@@ -148,6 +148,7 @@ class Link:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
+        self.hung_up = False  # by this end
 
     def send(self, message: Message, *, memory: int | None = None) -> None:
         """Send `message`, with the file descriptor `memory`; raise `LinkClosedError`."""
@@ -181,6 +182,7 @@ class Link:
 
     def hang_up(self) -> None:
         """End the conversation for both sides; a `receive` in another thread returns."""
+        self.hung_up = True
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:  # the other side was faster

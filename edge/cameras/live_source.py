@@ -92,11 +92,14 @@ class LiveSource(Source):
     def close(self) -> None:
         """Let go of the camera, and end its process and the thread."""
         with self._changed:
+            was_closed = self._closed.is_set()
             self._closed.set()
             self._changed.notify_all()
             if self._child:
                 self._child.link.hang_up()
         self._reader.join(CLOSE_S)
+        if was_closed:
+            return
         logger.info(
             "%s: closed after %d faults, in %d of which its process hung; %d pictures damaged, "
             "%d dropped",

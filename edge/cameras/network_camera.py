@@ -77,7 +77,7 @@ def _shots(container: InputContainer, view: View) -> Generator[Shot]:
         else:
             yield from decoding.shots(packet)
         if now_s - decoding.picture_at_s > PICTURE_S:
-            raise SourceError(f"gives no picture for {PICTURE_S:g} s; check its codec")
+            raise SourceError(f"gives no picture for {PICTURE_S:g} s; check its codec and load")
         began_s, began_delay_s = monotonic(), run_delay_s()
 
 
@@ -127,9 +127,11 @@ def masked(url: str) -> str:
 
     >>> masked("rtsp://admin:pa@ss@10.0.0.7:554/live?token=1")
     'rtsp://***@10.0.0.7:554/live?***'
+    >>> masked("rtsp://admin:pa?ss@10.0.0.7/live")
+    'rtsp://***@10.0.0.7/live'
     """
     # by hand: what stands before the last @ goes, also where the password was not escaped
     scheme, separator, rest = url.partition("://")
-    rest, query, _ = rest.partition("?")
     _, at, host = rest.rpartition("@")
+    host, query, _ = host.partition("?")
     return f"{scheme}{separator}{'***@' if at else ''}{host}{'?***' if query else ''}"

@@ -54,7 +54,7 @@ class Reader:
         self._time_s = 0.0
         self._alive_s = 0.0  # when the station last heard of us, and what it has not heard yet
         self._damaged = self._dropped = 0
-        self._shot_at_s = 0.0  # when the last shot came
+        self._zero_at_s = 0.0  # when the stream's second 0 was, by this connection's first shot
 
     def run(self) -> None:
         """Do what the station orders; raise `LinkClosedError` when it has gone."""
@@ -98,14 +98,18 @@ class Reader:
         """Return the source's time at the connection's first shot."""
         now_s = monotonic()
         self._link.send(Connected(now_s))
-        if order.origin_s is None:
-            return 0.0
-        return max(order.last_s + shot.interval_s, now_s - order.origin_s)
+        start_s = 0.0
+        if order.origin_s is not None:
+            start_s = max(order.last_s + shot.interval_s, now_s - order.origin_s)
+        self._time_s, self._zero_at_s = start_s, now_s - start_s
+        return start_s
 
     def _take(self, shot: Shot, timeline: Timeline, sampler: Sampler) -> None:
         num_backward = timeline.num_backward
-        passed_s, self._shot_at_s = monotonic() - self._shot_at_s, monotonic()
-        self._time_s = timeline.at(shot.pts_s, shot.interval_s, max_gap_s=passed_s + MAX_LIVE_GAP_S)
+        behind_s = monotonic() - self._zero_at_s - self._time_s
+        self._time_s = timeline.at(
+            shot.pts_s, shot.interval_s, max_gap_s=max(0.0, behind_s) + MAX_LIVE_GAP_S
+        )
         self._damaged += not shot.intact or timeline.num_backward > num_backward
         if (shot.image or shot.intact) and sampler.takes(self._time_s):
             self._hand_over(shot)

@@ -48,7 +48,7 @@ ROUNDS = 0.4
 those with short phrases, of those whose lines tell no times, as lines of systems that know none,
 of those whose lines overlap, as TemporalVLM's windows do, and of those in which a few steps are
 done round after round, as for each leg of a table."""
-ROUND_STEPS = (2, 6)
+ROUND_STEPS = (2, 5)
 SHORT_WORDS, QUERIES = (2, 5), (1, 5)
 """Words of a short phrase, at most as many as it has; lines that a window that overlaps gives."""
 MOST_DOUBT = 0.7
@@ -163,7 +163,7 @@ def draw_time_line(
     first = int(rng.integers(0, max(1, len(done) - STEPS[0])))
     done = done[first : first + int(rng.integers(STEPS[0], STEPS[1] + 1))]
     if rng.random() < ROUNDS:
-        of_round = done[: int(rng.integers(*ROUND_STEPS))]
+        of_round = done[: int(rng.integers(ROUND_STEPS[0], ROUND_STEPS[1] + 1))]
         again = [name for name in of_round * len(done) if rng.random() >= REPEATED]
         done = (again or of_round)[: len(done)]
     labels = [
