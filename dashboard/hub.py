@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import zmq
 from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import OperationalError
 
 from dashboard.alerts import LogAlerts
 from dashboard.recording import UnreadableEvent
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 POLL_MS = 100  # the longest that a request to stop waits
 MAX_BATCH = 512  # events of one transaction
 COMPLAIN_EVERY_S = 10.0
-RETRY_S = 1.0
+RETRY_S, REOPEN_S = 1.0, 5.0
 
 Item = tuple[bytes, Event | UnreadableEvent]
 """The sender's identity on the socket, and what it sent."""
@@ -167,14 +168,30 @@ class Hub:
 
 
 def run_hub(endpoint: str, database_url: str, alerts: Alerts | None = None) -> None:
-    """Run a hub until SIGTERM or SIGINT; raise `HubError` or `StoreError` when it cannot start."""
+    """Run a hub until SIGTERM or SIGINT; raise `HubError` or `StoreError` when it cannot start.
+
+    A database server that is away is waited for: behind a power cut it may come later than the hub.
+    """
     stop = threading.Event()
-    with _stopped_by_signals(stop), Store.open(database_url) as store:
+    with _stopped_by_signals(stop), _open_store(database_url, stop) as store:
         hub = Hub(endpoint, store, tell=LogAlerts(alerts or Alerts()).tell)
         try:
             hub.serve(stop)
         finally:
             hub.close()
+
+
+def _open_store(url: str, stop: threading.Event) -> Store:
+    while True:
+        try:
+            return Store.open(url)
+        except StoreError as error:
+            is_away = isinstance(error.__cause__, OperationalError)
+            if url.startswith("sqlite") or not is_away:
+                raise
+            logger.error("%s; trying again every %g s", error, REOPEN_S)
+            if stop.wait(REOPEN_S):
+                raise
 
 
 class _Envelope(BaseModel):

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 
 import pytest
 import zmq
+from sqlalchemy.exc import OperationalError
 
-from dashboard.hub import Hub, HubError
+from dashboard.hub import Hub, HubError, _open_store
 from dashboard.store import Store, StoreError
 from edge.messages import read_receipt, utc_now
 
@@ -251,6 +252,26 @@ def test_a_signal_ends_the_command_cleanly(start_process, tmp_path, script, numb
         assert answer(peer).sequence == 1
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
+
+
+def test_a_database_server_that_is_away_is_waited_for(store, monkeypatch, caplog):
+    tried = []
+
+    def opened(url):
+        tried.append(url)
+        if len(tried) < 3:
+            raise StoreError("database u@h: refused") from OperationalError("", {}, Exception())
+        return store
+
+    monkeypatch.setattr(Store, "open", opened)
+    monkeypatch.setattr("dashboard.hub.REOPEN_S", 0.01)
+    with caplog.at_level(logging.ERROR):
+        assert _open_store("postgresql+psycopg://u:geheim@h/x", threading.Event()) is store
+    assert (len(tried), len(caplog.records)) == (3, 2)
+    assert "geheim" not in caplog.text
+    tried.clear()
+    with pytest.raises(StoreError, match="refused"):
+        _open_store("sqlite:///x", threading.Event())
 
 
 def test_importing_the_hub_brings_neither_torch_nor_streamlit(start_process):
