@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from industryasm.vocabulary import task_ids
@@ -96,6 +98,14 @@ def test_monitor_names_what_it_cannot_watch(
 def test_monitor_refuses_the_damaged_sample() -> None:
     done = linewatch("monitor", str(SHARED_VIDEO / "damaged.avi"), "--task", "gear-reducer")
     assert_one_line(done, "damaged.avi", "encode it anew")
+
+
+def test_monitor_says_that_the_pictures_are_dark_and_finds_no_work_in_them(tmp_path: Path) -> None:
+    for number in range(40):
+        cv2.imwrite(str(tmp_path / f"{number:03}.png"), np.zeros((96, 128, 3), np.uint8))
+    done = linewatch("monitor", str(tmp_path), "--task", "gear-reducer")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "pictures are dark: " in done.stderr
 
 
 def test_a_model_of_another_task_is_refused(tmp_path: Path) -> None:
