@@ -95,15 +95,15 @@ class Hub:
                 logger.error("%s; %d messages wait at their stations", error, len(batch))
                 stop.wait(RETRY_S)
                 continue
-            self._reply(batch, receipts)
-            if self._tell:
+            if self._tell:  # before the receipts: who is killed in between is sent it all again
                 self._tell(
                     [
                         event
                         for (_, event), receipt in zip(batch, receipts, strict=True)
-                        if isinstance(event, Event) and receipt and receipt.refused is None
+                        if isinstance(event, Event) and _is_recorded(event, receipt)
                     ]
                 )
+            self._reply(batch, receipts)
 
     def close(self) -> None:
         """Stop listening; the store stays open."""
@@ -179,6 +179,11 @@ def run_hub(endpoint: str, database_url: str, alerts: Alerts | None = None) -> N
             hub.serve(stop)
         finally:
             hub.close()
+
+
+def _is_recorded(event: Event, receipt: Receipt | None) -> bool:
+    """Tell whether the store has the event: it was not refused, and came in its turn."""
+    return receipt is not None and receipt.refused is None and event.sequence <= receipt.sequence
 
 
 def _open_store(url: str, stop: threading.Event) -> Store:

@@ -103,6 +103,32 @@ def test_bad_messages_are_counted_and_the_next_good_one_is_taken(store, script, 
     assert len(complaints) == 1  # a flood is not logged line by line
 
 
+def test_what_was_recorded_is_told_before_its_receipt_and_nothing_else(store, script):
+    station, told, sent = script(), [], []
+    first, second, third = (station.event(station.cycle(n)) for n in (1, 2, 3))
+    start = station.event(station.started(), sequence=1)
+    events = [start, *(e.model_copy(update={"sequence": n}) for e, n in ((first, 2), (third, 4)))]
+    stop = threading.Event()
+    hub = Hub("tcp://127.0.0.1:*", store, tell=lambda events: told.extend(events))
+    hub._reply = lambda *_: sent.append(len(told))
+    thread = threading.Thread(target=hub.serve, args=(stop,))
+    thread.start()
+    try:
+        with dealer(hub) as peer:
+            for event in events:
+                peer.send(event.to_bytes())
+            peer.send(second.model_copy(update={"sequence": 9}).to_bytes())
+            while sum(map(bool, sent)) == 0 or len(told) < 2:
+                time.sleep(0.01)
+            time.sleep(0.3)
+    finally:
+        stop.set()
+        thread.join()
+        hub.close()
+    assert [event.sequence for event in told] == [1, 2], "4 and 9 came out of turn"
+    assert sent[0] > 0, "the first were told when they were receipted"
+
+
 def test_a_flood_of_bad_messages_keeps_no_good_one_waiting(store, script, monkeypatch):
     monkeypatch.setattr("dashboard.hub.MAX_BATCH", 2)
     station = script()
