@@ -87,8 +87,7 @@ class VideoLanguageModel(nn.Module, ABC):
             "feature_dim": self.feature_dim,
             "trained": sorted(self.trained),
             "language": language,
-            "phrases": list(self.phrases),
-        }
+        } | ({"phrases": list(self.phrases)} if self.phrases else {})
 
     def projected(self, videos: SegmentedVideos) -> VideoTokens:
         """Return the video tokens as the language model is shown them, `token_dim` wide.
