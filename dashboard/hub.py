@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -173,7 +173,10 @@ def run_hub(endpoint: str, database_url: str, alerts: Alerts | None = None) -> N
     A database server that is away is waited for: behind a power cut it may come later than the hub.
     """
     stop = threading.Event()
-    with _stopped_by_signals(stop), _open_store(database_url, stop) as store:
+    with _stopped_by_signals(stop), ExitStack() as stack:
+        if (opened := _open_store(database_url, stop)) is None:
+            return
+        store = stack.enter_context(opened)
         hub = Hub(endpoint, store, tell=LogAlerts(alerts or Alerts()).tell)
         try:
             hub.serve(stop)
@@ -186,17 +189,19 @@ def _is_recorded(event: Event, receipt: Receipt | None) -> bool:
     return receipt is not None and receipt.refused is None and event.sequence <= receipt.sequence
 
 
-def _open_store(url: str, stop: threading.Event) -> Store:
-    while True:
+def _open_store(url: str, stop: threading.Event) -> Store | None:
+    """Open the store as soon as its server is there; None where `stop` came first."""
+    while not stop.is_set():
         try:
             return Store.open(url)
         except StoreError as error:
             is_away = isinstance(error.__cause__, OperationalError)
-            if url.startswith("sqlite") or not is_away:
+            is_wrong = any(words in str(error) for words in ("authentication", "does not exist"))
+            if url.startswith("sqlite") or is_wrong or not is_away:
                 raise
             logger.error("%s; trying again every %g s", error, REOPEN_S)
-            if stop.wait(REOPEN_S):
-                raise
+            stop.wait(REOPEN_S)
+    return None
 
 
 class _Envelope(BaseModel):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote
@@ -304,17 +303,23 @@ class _Resolver:
         return url
 
     def _filled_in(self, at: Location, written: str) -> str | None:
-        """Return `written` with its variables' values; None, and a fault, when one has none."""
+        """Return `written` with its variables' values; None, and a fault, when one has none.
+
+        A password between : and @ of the database's URL may hold what has a meaning in one.
+        """
         names = VARIABLE.findall(written)
         missing = [name for name in names if not self._environment.get(name)]
         if missing:
             self._fault(at, f"the environment variable {missing[0]} is not set")
             return None
-        # A password in a database's URL may hold what has a meaning there; in a camera's the last @
-        # decides, and cameras differ in what they decode.
-        is_part = at[0] == "database" and not VARIABLE.fullmatch(written)
-        quoted = partial(quote, safe="") if is_part else str
-        return VARIABLE.sub(lambda match: quoted(self._environment[match[1]]), written)
+
+        def value(match: re.Match[str]) -> str:
+            found = self._environment[match[1]]
+            before, behind = written[: match.start()], written[match.end() :]
+            is_password = at[0] == "database" and before.endswith(":") and behind.startswith("@")
+            return quote(found, safe="%") if is_password else found
+
+        return VARIABLE.sub(value, written)
 
     def _check_task(self, at: Location, task: str) -> None:
         if task not in self._tasks:

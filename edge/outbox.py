@@ -81,8 +81,10 @@ class Outbox:
                 connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (state,))
         return events
 
-    def forget_state(self) -> None:
-        """Drop the kept state and take no further one: its boot cannot be gone on with."""
+    def forget_state(self, boot: str) -> None:
+        """Drop the kept state and take no further one of this `boot`: it cannot be gone on with."""
+        if boot != self._boot:
+            return
         with self._transaction() as connection:
             self._keeps_state = False
             connection.execute("DELETE FROM state")

@@ -167,7 +167,7 @@ class Sender:
                 held,
             )
             self._given_up.add(boot)
-            self._outbox.forget_state()  # so that the station begins with a boot of its own
+            self._outbox.forget_state(boot)  # so that the station begins with a boot of its own
             self._strikes = 0
         self._behind = None
         self._rewind()

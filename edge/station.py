@@ -75,6 +75,7 @@ class Station:
         self._keeping = keeping
         self._kept_s = -math.inf
         self._origin: datetime | None = None
+        self._kept_cycle: int | None = None  # the unit that a run of before has begun
         self._offset_s = 0.0  # of this run's stream behind the one that it goes on with
 
     def run(self, stop: threading.Event, *, leave_when_finished: bool) -> None:
@@ -167,13 +168,19 @@ class Station:
             self._offset_s += 1 / rate_hz
         pause_s = self._offset_s + first.time_s - kept.judged_until_s
         logger.info("going on with what was seen until %.0f s ago", pause_s)
-        if (cycle := self._pipeline.cycle) is not None:
+        self._kept_cycle = cycle = self._pipeline.cycle
+        if cycle is not None:
             self._status.cycle = self._reporter.cycle(cycle)
 
     def _not_before_kept(self, origin: datetime) -> datetime:
-        """Return `origin`, but not before the kept one: a clock set back ends no unit too early."""
+        """Return `origin`, but not before the kept one while the unit goes on that was kept.
+
+        A clock that was set back would end it before it began.
+        """
         kept = self._keeping.kept if self._keeping else None
-        return origin if kept is None else max(origin, kept.origin)
+        if kept is None or self._pipeline.cycle is None or self._pipeline.cycle != self._kept_cycle:
+            return origin
+        return max(origin, kept.origin)
 
     def _is_due(self, time_s: float) -> bool:
         """Tell whether a running cycle's state is to be kept, though nothing was found."""
@@ -182,9 +189,8 @@ class Station:
         return time_s - self._kept_s >= KEEP_S
 
     def _report(self, findings: list[Finding], *, keep: bool = False) -> None:
-        if not findings and not keep:
-            return
-        assert self._origin is not None  # a finding needs frames
+        if self._origin is None or not (findings or keep):
+            return  # nothing was seen yet, so there is nothing to tell or to keep
         messages = [self._reporter.message(finding, self._origin) for finding in findings]
         state = None
         if self._keeping:

@@ -141,7 +141,8 @@ class CycleMonitor:
         if segment.label == BACKGROUND:
             return findings
         self._active_s = max(self._active_s, segment.end_s)
-        findings += self._conformance.lengths.withdraw_wrong_overruns(segment)
+        held = None if self._held is None else self._held.label
+        findings += self._conformance.lengths.withdraw_wrong_overruns(segment, held=held)
         if segment.label not in self.procedure:
             return findings + self._see_unexpected(segment, now_s)
         findings += self._settle_held(segment, now_s)
@@ -334,7 +335,13 @@ class CycleMonitor:
         if not cycle.is_followed_by_both(held, following, handover_s=handover_s):
             return self._release_held(now_s)
         self._held = None
-        findings = self._end_cycle(now_s, "next_unit")
+        ledger = self._conformance.ledger
+        withdrawn = [
+            deviation
+            for step in (held.label, following.label)
+            for deviation in ledger.withdraw("too_long", step, "it is of the next unit")
+        ]
+        findings = [*withdrawn, *self._end_cycle(now_s, "next_unit")]
         started, cycle = self._start_cycle(held, now_s)
         return findings + started + self._add(cycle, held, now_s)
 
@@ -363,11 +370,12 @@ class CycleMonitor:
         if running.start_s < seen_until_s:  # decided and judged already
             return []
         handover_s, cycle = self.config.handover_s, self._cycle
-        if cycle is not None and cycle.may_be_followed_by(running, handover_s=handover_s):
-            return []  # whose step it is the step behind it will tell, as for the held one
-        if self._held is not None:
-            return []
-        findings, cycle = self._cycle_of(running, now_s)
+        findings: list[Finding] = []
+        is_open = self._held is not None or (  # whose it is, the step behind it will tell
+            cycle is not None and cycle.may_be_followed_by(running, handover_s=handover_s)
+        )
+        if cycle is None or not is_open:
+            findings, cycle = self._cycle_of(running, now_s)
         return [*findings, self._conformance.lengths.suspect_overrun(cycle, running, now_s)]
 
     def _end_cycle(

@@ -33,12 +33,15 @@ class StepLengths:
         detail = f"goes on for more than its limit of {self._procedure.step(step).limit_s:g} s"
         return self._ledger.suspect(cycle, "too_long", step, span, now_s=now_s, detail=detail)
 
-    def withdraw_wrong_overruns(self, segment: Segment) -> list[Deviation]:
-        """Withdraw overruns of other steps that turn out to have been `segment` all the time."""
+    def withdraw_wrong_overruns(self, segment: Segment, *, held: str | None) -> list[Deviation]:
+        """Withdraw overruns of other steps that turn out to have been `segment` all the time.
+
+        The step that is `held` is decided: it was itself, only its unit is not known yet.
+        """
         return [
             self._ledger.settle(guess, "withdrawn", f"it was {segment.label}")
             for guess in self._ledger.all_suspected("too_long")
-            if guess.step != segment.label and segment.end_s > guess.end_s
+            if guess.step not in (segment.label, held) and segment.end_s > guess.end_s
         ]
 
     def judge(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:

@@ -118,7 +118,9 @@ def test_what_was_recorded_is_told_before_its_receipt_and_nothing_else(store, sc
             for event in events:
                 peer.send(event.to_bytes())
             peer.send(second.model_copy(update={"sequence": 9}).to_bytes())
-            while sum(map(bool, sent)) == 0 or len(told) < 2:
+            deadline = time.monotonic() + ANSWER_MS / 1000
+            while not any(sent) or len(told) < 2:
+                assert time.monotonic() < deadline
                 time.sleep(0.01)
             time.sleep(0.3)
     finally:
@@ -296,6 +298,9 @@ def test_a_database_server_that_is_away_is_waited_for(store, monkeypatch, caplog
     assert (len(tried), len(caplog.records)) == (3, 2)
     assert "geheim" not in caplog.text
     tried.clear()
+    stop = threading.Event()
+    stop.set()
+    assert _open_store("postgresql+psycopg://u@h/x", stop) is None, "stopped while it waited"
     with pytest.raises(StoreError, match="refused"):
         _open_store("sqlite:///x", threading.Event())
 

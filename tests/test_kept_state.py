@@ -9,11 +9,11 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
-from edge import watch
+from edge import station, watch
 from edge.cameras.frame import Frame, Source
 from edge.cameras.sources import open_source
 from edge.kept_state import Keeping, KeptState, read_kept
@@ -187,14 +187,21 @@ def test_a_clock_set_back_between_two_runs_ends_no_unit_before_it_began(
     assert all(ended.ended_at > begun for ended in payloads(tmp_path, CycleEnded))
 
 
-def test_a_station_that_was_ended_leaves_no_thread(tmp_path: Path, unit: list[Frame]) -> None:
+def test_a_station_that_was_ended_leaves_no_thread(
+    tmp_path: Path, unit: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closers, closing = [], station._close_on
+
+    def noted(*arguments: Any) -> None:
+        closers.append(threading.current_thread())
+        closing(*arguments)
+
+    monkeypatch.setattr(station, "_close_on", noted)
     with pytest.raises(PowerCutError):
         run(tmp_path, Camera(unit[:3]), None)
-    closers = [thread for thread in threading.enumerate() if thread.name == "closer"]
-    assert closers
-    for closer in closers:
-        closer.join(60)
-        assert not closer.is_alive()
+    (closer,) = closers
+    closer.join(60)
+    assert not closer.is_alive()
 
 
 def test_until_its_first_frames_are_decided_a_resumed_pipeline_keeps_what_was_judged(

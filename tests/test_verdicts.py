@@ -13,7 +13,7 @@ from models.foreign_work import MOST
 from tests.test_outages import CHAIN, STEPS, confirmed, ended, new_monitor
 
 
-def test_what_is_too_long_is_said_when_its_unit_is_known() -> None:
+def test_what_is_too_long_keeps_its_id_while_its_unit_is_not_known() -> None:
     """A step seen again may be the next unit's first; unexpected work and the next step tell."""
     unit = [(step, 5.0 * place, 5.0 * place + 4) for place, step in enumerate("abcd")]
     monitor, findings = new_monitor(), list[Finding]()
@@ -27,7 +27,8 @@ def test_what_is_too_long_is_said_when_its_unit_is_known() -> None:
     findings += monitor.observe(Segment(end_s + 2, end_s + 6, "e", 0.9), end_s + 6)
     findings += monitor.close(end_s + 60)
     long = [f for f in findings if isinstance(f, Deviation) and f.kind == "too_long"]
-    assert [found.state for found in long] == ["confirmed"]
+    assert [found.state for found in long] == ["suspected", "confirmed"]
+    assert len({found.id for found in long}) == 1
 
 
 @pytest.mark.parametrize("watched", [True, False])

@@ -127,11 +127,13 @@ def masked(url: str) -> str:
 
     >>> masked("rtsp://admin:pa@ss@10.0.0.7:554/live?token=1")
     'rtsp://***@10.0.0.7:554/live?***'
-    >>> masked("rtsp://admin:pa?ss@10.0.0.7/live")
-    'rtsp://***@10.0.0.7/live'
+    >>> masked("rtsp://admin:pa?ss@10.0.0.7/live"), masked("http://10.0.0.7/live?pwd=p@ss")
+    ('rtsp://***', 'http://***')
     """
     # by hand: what stands before the last @ goes, also where the password was not escaped
     scheme, separator, rest = url.partition("://")
+    rest, query, behind = rest.partition("?")
+    if "@" in behind:  # in the password or in the query: nobody can tell
+        return f"{scheme}{separator}***"
     _, at, host = rest.rpartition("@")
-    host, query, _ = host.partition("?")
     return f"{scheme}{separator}{'***@' if at else ''}{host}{'?***' if query else ''}"
