@@ -13,27 +13,29 @@ from dashboard.words import HEALTH, ago, counted, doing, health_pill, kind_pill,
 
 
 def overview_html(stations: Sequence[StationStatus], *, now: datetime) -> str:
-    """Return all stations, ordered by site and line as they come."""
+    """Return all stations, ordered by site and line as they come; at the end those long away."""
     if not stations:
         return empty_html(
             "No station has reported yet",
             "Start the stations of this machine with “linewatch up”, or see a sample with "
             "“linewatch demo”. This page updates by itself.",
         )
-    groups = groupby(stations, key=lambda station: (station.site, station.line))
+    here = [station for station in stations if not station.is_away]
+    groups = groupby(here, key=lambda station: (station.site, station.line))
     lines = "".join(
         f'<h2 class="lw-line">{escape(line)}<span>{escape(site)}</span></h2>'
         f'<div class="lw-cards">{"".join(card_html(station, now=now) for station in group)}</div>'
         for (site, line), group in groups
     )
-    return f'<div class="lw">{_summary(stations)}{lines}</div>'
+    away = _away([station for station in stations if station.is_away])
+    return f'<div class="lw">{_summary(here)}{lines}{away}</div>'
 
 
 def card_html(station: StationStatus, *, now: datetime) -> str:
     """Return the card of one station; it links to the station's page."""
     tone = "bad" if station.open_in_cycle else HEALTH[station.health].tone
     return (
-        f'<a class="lw-card lw-edge-{tone}" href="station?station={quote(station.id, safe="")}">'
+        f'<a class="lw-card lw-edge-{tone}" href="{_page_of(station)}">'
         f'<div class="lw-card-head"><span class="lw-name">{escape(station.name)}</span>'
         f"{health_pill(station)}</div>"
         f'<div class="lw-task">{escape(station.task_name)}</div>'
@@ -64,6 +66,19 @@ def facts_html(station: StationStatus) -> str:
         + _fact(station.open_deviations, "deviations today")
         + _fact(station.cycles_today, "cycles today")
     )
+
+
+def _away(stations: Sequence[StationStatus]) -> str:
+    if not stations:
+        return ""
+    links = " &nbsp;·&nbsp; ".join(
+        f'<a href="{_page_of(one)}">{escape(one.name)}</a> ({escape(one.line)})' for one in stations
+    )
+    return f'<h2 class="lw-line">No word for over a day</h2><p>{links}</p>'
+
+
+def _page_of(station: StationStatus) -> str:
+    return f"station?station={quote(station.id, safe='')}"
 
 
 def _fact(value: object, name: str, *, alarming: bool = False) -> str:

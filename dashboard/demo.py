@@ -76,7 +76,7 @@ def run_headless(*, keep: Path | None) -> Verdict:
     with _folder(keep) as folder:
         file, deployment = _write_deployment(folder, page_port=FIRST_PORT)
         hub = Supervisor([part(file, "hub")])
-        stations = Supervisor([part(file, "stations", "--fast")])
+        stations = Supervisor([part(file, "stations", fast=True)])
         with _stop_on_signals() as stop, hub, stations:
             while stations.status is None and hub.status is None and not stop.wait(0.1):
                 pass

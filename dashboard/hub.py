@@ -6,26 +6,27 @@ machine only.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import ipaddress
 import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
 import zmq
-from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError
 
 from dashboard.alerts import LogAlerts
 from dashboard.recording import UnreadableEvent
 from dashboard.store import Store, StoreError
 from edge.deployment import Alerts
-from edge.messages import MAX_BYTES, Event, Identifier, MessageError, Receipt, read_event
+from edge.messages import MAX_BYTES, Event, MessageError, Receipt, read_envelope, read_event
 from industryasm.fault import UserFault
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Hub:
         self._store = store
         self._tell = tell
         self._complained_at = -COMPLAIN_EVERY_S
+        self._lock = _lock(endpoint)
         self._context = zmq.Context()
         self._socket = self._listen(endpoint)
 
@@ -109,6 +111,7 @@ class Hub:
         """Stop listening; the store stays open."""
         self._socket.close(linger=POLL_MS)
         self._context.term()
+        self._lock.close()
 
     def _listen(self, endpoint: str) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.ROUTER)
@@ -121,6 +124,7 @@ class Hub:
         except zmq.ZMQError as error:
             socket.close(linger=0)
             self._context.term()
+            self._lock.close()
             if error.errno == zmq.EADDRINUSE:
                 advice = "stop the other hub or choose another port for hub.endpoint"
             else:
@@ -204,15 +208,6 @@ def _open_store(url: str, stop: threading.Event) -> Store | None:
     return None
 
 
-class _Envelope(BaseModel):
-    """As much of an event as is needed to answer that its content was refused."""
-
-    version: Literal[1]
-    station: Identifier
-    boot: Identifier
-    sequence: int = Field(ge=1, le=2**53)
-
-
 def _read(frames: list[bytes]) -> Event | UnreadableEvent:
     if len(frames) != 2:
         raise MessageError(f"message of {len(frames)} frames: a station sends one")
@@ -221,8 +216,8 @@ def _read(frames: list[bytes]) -> Event | UnreadableEvent:
         return read_event(data)
     except MessageError as error:
         try:
-            envelope = _Envelope.model_validate_json(data)
-        except ValidationError:
+            envelope = read_envelope(data)
+        except MessageError:
             raise error from None
         # without an answer, a station would send this one event for ever
         return UnreadableEvent(
@@ -232,6 +227,28 @@ def _read(frames: list[bytes]) -> Event | UnreadableEvent:
             reason=str(error),
             body=data.decode("utf-8", errors="backslashreplace"),
         )
+
+
+def _lock(endpoint: str) -> ExitStack:
+    """Lock the file of an ipc:// endpoint: binding would take it from the hub that listens there.
+
+    Closing gives it back, as does the end of the process.
+    """
+    held = ExitStack()
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint or path.startswith(("@", "*")) or not path:
+        return held
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        held.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.close()
+        taken = error.errno == errno.EWOULDBLOCK
+        cause = zmq.strerror(errno.EADDRINUSE) if taken else error.strerror
+        advice = "stop the other hub" if taken else "choose a folder that can be written"
+        raise HubError(f"hub endpoint {endpoint!r}: {cause}: {advice}") from error
+    return held
 
 
 def _refuse_foreign(endpoint: str) -> None:

@@ -54,6 +54,8 @@ def _head(status: StationStatus) -> str:
         facts.append(f"{status.beat.rate_hz:.1f} frames/s, {status.beat.runtime}")
     if status.beat and status.beat.dropped:
         facts.append(f"{status.beat.dropped} frames dropped")
+    if status.beat and status.beat.set_aside:
+        facts.append(f"{status.beat.set_aside} findings not recorded: see the log")
     if status.beat and status.health == "camera_moved":
         facts.append(f"{status.beat.detail}: put the camera back, or restart the station")
     return (

@@ -13,16 +13,18 @@ from edge.deployment import Deployment
 from industryasm.fault import UserFault
 
 
-def part(file: Path, name: str, *options: str) -> Child:
-    """Return the process that runs one part: `hub`, `dashboard`, `stations` or `station:ID`."""
+def part(file: Path, name: str, *, fast: bool = False) -> Child:
+    """Return the process that runs one part: `hub`, `dashboard`, `stations` or `station:ID`.
+
+    It ends by itself only where its stations play recordings `fast`.
+    """
     command = [sys.executable, "-m", "linewatch", "up", str(file.resolve()), "--only", name]
-    return Child(name, [*command, *options])
+    return Child(name, [*command, *(("--fast",) if fast else ())], stays=not fast)
 
 
 def supervise(file: Path, *, fast: bool) -> int:
     """Run every part until SIGTERM or SIGINT and return the exit status."""
-    options = ("--fast",) if fast else ()
-    parts = [part(file, "hub"), part(file, "dashboard"), part(file, "stations", *options)]
+    parts = [part(file, "hub"), part(file, "dashboard"), part(file, "stations", fast=fast)]
     return Supervisor(parts).run()
 
 

@@ -112,16 +112,20 @@ def read_detail(
 
 
 def _newest_cycles(session: Session, stations: Sequence[str]) -> dict[str, Cycle]:
-    keys = select(func.max(Cycle.key)).where(Cycle.station.in_(stations)).group_by(Cycle.station)
+    newest = select(func.max(Cycle.key)).where(Cycle.station == Station.id).scalar_subquery()
+    keys = select(newest).where(Station.id.in_(stations))
     return {row.station: row for row in session.scalars(select(Cycle).where(Cycle.key.in_(keys)))}
 
 
 def _newest_deviations(session: Session, stations: Sequence[str]) -> dict[str, SeenDeviation]:
-    keys = (
-        select(func.max(Deviation.key))
-        .where(Deviation.station.in_(stations), STANDS)
-        .group_by(Deviation.station)
+    newest = (
+        select(Deviation.key)
+        .where(Deviation.station == Station.id, STANDS)
+        .order_by(Deviation.key.desc())
+        .limit(1)
+        .scalar_subquery()
     )
+    keys = select(newest).where(Station.id.in_(stations))
     rows = session.execute(_deviation_query().where(Deviation.key.in_(keys)))
     return {row.station: _deviation(row, cycle, task) for row, cycle, task in rows}
 
@@ -209,6 +213,7 @@ def _beat(row: Heartbeat, now: datetime) -> Beat:
         sent_at=row.sent_at,
         rate_hz=row.rate_hz,
         dropped=row.dropped,
+        set_aside=row.set_aside,
         runtime=row.runtime,
     )
 

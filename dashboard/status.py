@@ -9,6 +9,7 @@ from typing import Literal
 from edge.messages import AlarmTrust
 
 SILENT_AFTER_S = 10.0  # a station beats about once a second; one lost beat is not silence
+AWAY_AFTER_S = 24 * 3600.0  # taken down, renamed, or its line rests
 
 Health = Literal[
     "never_seen",
@@ -90,7 +91,10 @@ class SeenCycle:
 
 @dataclass(frozen=True)
 class Beat:
-    """The last sign of life; `age_s` is counted by the hub's clock."""
+    """The last sign of life; `age_s` is counted by the hub's clock.
+
+    `set_aside` events were not taken by the hub, and are only in the station's outbox.
+    """
 
     state: Health
     detail: str
@@ -99,6 +103,7 @@ class Beat:
     sent_at: datetime
     rate_hz: float
     dropped: int
+    set_aside: int
     runtime: str
 
 
@@ -141,6 +146,11 @@ class StationStatus:
     def looks(self) -> bool:
         """Whether the station looks for work in its pictures now."""
         return self.health in ("watching", "camera_moved")
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it has told nothing for so long that nobody waits for it."""
+        return self.beat is not None and self.beat.age_s > AWAY_AFTER_S
 
     def step_text(self, step: str) -> str:
         """Return the sentence for `step`, or its bare name when the task does not have it."""

@@ -22,7 +22,7 @@ from dashboard.database import StoreError, open_engine, shown, told_as_store_err
 from dashboard.questions import read_detail, read_statuses
 from dashboard.recording import RefusedError, UnreadableEvent, record_event, record_heartbeat
 from dashboard.status import StationDetail, StationStatus
-from edge.messages import Event, Heartbeat, Receipt, utc_now
+from edge.messages import Event, Heartbeat, Receipt, StationStarted, utc_now
 
 __all__ = ["Store", "StoreError"]
 
@@ -100,7 +100,8 @@ class Store:
         delivery = session.get(tables.Delivery, (event.station, event.boot))
         last = delivery.last_sequence if delivery else 0
         if event.sequence <= last:
-            return _receipt(event, event.sequence, _earlier_refusal(session, event))
+            held = last if _introduces(event) else event.sequence
+            return _receipt(event, held, _earlier_refusal(session, event))
         if event.sequence > last + 1:
             return _receipt(event, last)
         refused = _take(session, event)
@@ -109,6 +110,10 @@ class Store:
             session.add(delivery)
         delivery.last_sequence = event.sequence
         return _receipt(event, event.sequence, refused)
+
+
+def _introduces(event: Event | UnreadableEvent) -> bool:
+    return isinstance(event, Event) and isinstance(event.payload, StationStarted)
 
 
 def _take(session: Session, event: Event | UnreadableEvent) -> str | None:

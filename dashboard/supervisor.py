@@ -2,8 +2,8 @@
 
 Each child is led on a leash (see `dashboard.leash`) in a session and process group of its own. What
 it prints is logged with its name. A child that fails is started again, after a wait that grows; one
-that ends with status 0 has done its work; one that ends with status 2 has a configuration that
-starting again cannot mend, and ends everything.
+that ends with status 0 has done its work, unless it is to stay; one that ends with status 2 has a
+configuration that starting again cannot mend, and ends everything.
 """
 
 from __future__ import annotations
@@ -35,11 +35,15 @@ MAX_LINE = 4096  # characters of a child's line that are logged as one
 
 @dataclass(frozen=True)
 class Child:
-    """A program to run; `env` is added to the environment of the supervisor."""
+    """A program to run; `env` is added to the environment of the supervisor.
+
+    One that `stays` has never done its work: it is started again however it ended.
+    """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    stays: bool = False
 
 
 class Supervisor:
@@ -158,7 +162,7 @@ class _Running:
 
     @property
     def is_done(self) -> bool:
-        return self.status == 0
+        return self.status == 0 and not self._child.stays
 
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -217,7 +221,7 @@ class _Running:
         self.status = self._process.returncode
         self.signal(signal.SIGKILL)  # what it left behind
         self._let_go(self._process)
-        if self.status in (0, CONFIGURATION_ERROR):
+        if self.is_done or self.status == CONFIGURATION_ERROR:
             logger.info("%s: ended with status %d", self._child.name, self.status)
             return
         is_steady = time.monotonic() - self._started_s >= STEADY_S

@@ -112,6 +112,7 @@ class Heartbeat(Base):
     cycle: Mapped[str | None] = mapped_column(String(64))
     frames: Mapped[int] = mapped_column(BigInteger)
     dropped: Mapped[int] = mapped_column(BigInteger)
+    set_aside: Mapped[int] = mapped_column(BigInteger, server_default="0")
     rate_hz: Mapped[float] = mapped_column(Double)
     runtime: Mapped[str] = mapped_column(String(100))
 
@@ -120,7 +121,11 @@ class Cycle(Base):
     """The assembly of one unit; without `ended_at` it runs, or its station went away."""
 
     __tablename__ = "cycle"
-    __table_args__ = (UniqueConstraint("station", "id"), Index(None, "station", "started_at"))
+    __table_args__ = (
+        UniqueConstraint("station", "id"),
+        Index(None, "station", "started_at"),
+        Index(None, "station", "key"),
+    )
 
     key: Mapped[int] = mapped_column(Key, primary_key=True)
     station: Mapped[str] = mapped_column(ForeignKey("station.id"))
@@ -154,7 +159,11 @@ class Deviation(Base):
     """A departure from standard work in its newest state."""
 
     __tablename__ = "deviation"
-    __table_args__ = (UniqueConstraint("station", "id"), Index(None, "station", "detected_at"))
+    __table_args__ = (
+        UniqueConstraint("station", "id"),
+        Index(None, "station", "detected_at"),
+        Index(None, "station", "key"),
+    )
 
     key: Mapped[int] = mapped_column(Key, primary_key=True)
     station: Mapped[str] = mapped_column(ForeignKey("station.id"))

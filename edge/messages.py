@@ -56,7 +56,10 @@ class _Message(BaseModel):
 
 
 class Heartbeat(_Message):
-    """The station is alive: its state, what it sees now and how well it keeps up."""
+    """The station is alive: its state, what it sees now and how well it keeps up.
+
+    `set_aside` events were not taken by a hub; they are kept in the station's outbox only.
+    """
 
     kind: Literal["heartbeat"] = "heartbeat"
     state: StationState
@@ -65,6 +68,7 @@ class Heartbeat(_Message):
     cycle: Identifier | None = None
     frames: Annotated[int, Field(ge=0)] = 0
     dropped: Annotated[int, Field(ge=0)] = 0
+    set_aside: Annotated[int, Field(ge=0)] = 0
     rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     runtime: Annotated[str, StringConstraints(max_length=100)] = ""
 
@@ -189,8 +193,27 @@ class Event(_Message):
         return self.model_dump_json().encode()
 
 
+class Envelope(BaseModel):
+    """An event's place in the order, without what it says.
+
+    A hub can answer it where it cannot read the rest; a station sends it in place of an event that
+    it can no longer read itself.
+    """
+
+    version: Literal[1] = 1
+    station: Identifier
+    boot: Identifier
+    sequence: Annotated[int, Field(ge=1, le=2**53)]
+
+    def to_bytes(self) -> bytes:
+        """Return the envelope as UTF-8 JSON."""
+        return self.model_dump_json().encode()
+
+
 class Receipt(_Message):
     """The hub's answer to an event: everything of this boot up to `sequence` is in the database.
+
+    To an introduction that it holds already the hub answers how much it holds of the boot in all.
 
     `refused` is set when the event itself was not taken (it breaks a rule of this module, say);
     the station then keeps it aside and goes on.
@@ -210,6 +233,11 @@ class Receipt(_Message):
 def read_event(data: bytes) -> Event:
     """Read an event from the wire; raise `MessageError` for anything else."""
     return _read(Event, data)
+
+
+def read_envelope(data: bytes) -> Envelope:
+    """Read as much of an event as its place; raise `MessageError` where even that is not there."""
+    return _read(Envelope, data)
 
 
 def read_receipt(data: bytes) -> Receipt:

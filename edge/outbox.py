@@ -12,7 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from edge.messages import MAX_BYTES, Event, MessageError, Payload, Receipt, read_event, utc_now
+from edge.messages import (
+    MAX_BYTES,
+    Envelope,
+    Event,
+    MessageError,
+    Payload,
+    Receipt,
+    read_event,
+    utc_now,
+)
 from industryasm.fault import UserFault
 
 logger = logging.getLogger(__name__)
@@ -49,21 +58,23 @@ class Outbox:
         self._path = path
         self._station = station
         self._boot = boot
-        self._keeps_state = True
+        self._is_abandoned = False
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._connection = self._open()
         with self._transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO boot VALUES (?, 0)", (boot,))
+            self._num_refused = _count(connection, "refused")
 
     def __len__(self) -> int:
         """Count the events that the hub has not receipted."""
-        return self._count("event")
+        with self._transaction() as connection:
+            return _count(connection, "event")
 
     @property
     def num_refused(self) -> int:
         """Number of events set aside since the file was made."""
-        return self._count("refused")
+        return self._num_refused
 
     def append(self, payload: Payload) -> Event:
         """Write the next event and return it, as `extend`."""
@@ -73,21 +84,30 @@ class Outbox:
         """Write the next events and return them; all are on disk when this returns, or none.
 
         `state` replaces the station's kept state together with them. Raises `OutboxError` when
-        they cannot be written or one is larger than the wire takes.
+        they cannot be written, one is larger than the wire takes, or the boot was abandoned.
         """
+        self.check_boot()
         with self._transaction() as connection:
             events = [self._append(connection, payload) for payload in payloads]
-            if state is not None and self._keeps_state:
+            if state is not None:
                 connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (state,))
         return events
 
-    def forget_state(self, boot: str) -> None:
-        """Drop the kept state and take no further one of this `boot`: it cannot be gone on with."""
-        if boot != self._boot:
-            return
+    def abandon(self, boot: str) -> None:
+        """Drop the kept state and take nothing more of this `boot`: the hub cannot go on with it.
+
+        The station has to begin another one.
+        """
         with self._transaction() as connection:
-            self._keeps_state = False
-            connection.execute("DELETE FROM state")
+            self._abandon(connection, boot)
+
+    def check_boot(self) -> None:
+        """Raise `OutboxError` where this boot was abandoned."""
+        if self._is_abandoned:
+            raise OutboxError(
+                f"outbox {self._path}: the hub does not go on with boot {self._boot}: "
+                "the station has to begin another"
+            )
 
     def event(self, payload: Payload, *, sequence: int) -> Event:
         """Return an event of this station and boot that is not kept: a heartbeat, sequence 0."""
@@ -99,27 +119,29 @@ class Outbox:
             payload=payload,
         )
 
-    def pending(self, limit: int, *, skip: int = 0) -> list[Event]:
+    def pending(self, limit: int, *, skip: int = 0) -> list[Event | Envelope]:
         """Return up to `limit` unreceipted events, oldest first, after the first `skip`.
 
-        Events of earlier boots come first. What this version cannot read is set aside.
+        Events of earlier boots come first. Of one that this version cannot read there is the
+        envelope: the hub refuses it in its turn, so that those behind it are taken.
         """
         with self._transaction() as connection:
             rows = connection.execute(
                 "SELECT boot, sequence, body FROM event ORDER BY place LIMIT ? OFFSET ?",
                 (limit, skip),
             ).fetchall()
-            events: list[Event] = []
-            for boot, sequence, body in rows:
-                try:
-                    events.append(read_event(body))
-                except MessageError as error:
-                    self._set_aside(connection, boot, sequence, f"unreadable: {error}")
-        return events
+        return [self._read(*row) for row in rows]
 
     def acknowledge(self, receipt: Receipt) -> None:
-        """Delete the events of the receipt's boot up to its sequence; a refused one is kept."""
+        """Delete the events of the receipt's boot up to its sequence; a refused one is kept.
+
+        Where the hub holds more of the boot than was ever written, the file is an older copy, and
+        the hub takes what the boot says from now on for what it holds: its events are set aside.
+        """
         with self._transaction() as connection:
+            if receipt.sequence > _last_sequence(connection, receipt.boot):
+                self._set_aside_copy(connection, receipt)
+                return
             if receipt.refused is not None:
                 self._set_aside(connection, receipt.boot, receipt.sequence, receipt.refused)
             connection.execute(
@@ -127,7 +149,7 @@ class Outbox:
                 (receipt.boot, receipt.sequence),
             )
 
-    def set_aside(self, event: Event, reason: str) -> None:
+    def set_aside(self, event: Event | Envelope, reason: str) -> None:
         """Take `event` out of the queue and keep it, with the `reason`, for a person to look at."""
         with self._transaction() as connection:
             self._set_aside(connection, event.boot, event.sequence, reason)
@@ -138,10 +160,7 @@ class Outbox:
             self._connection.close()
 
     def _append(self, connection: sqlite3.Connection, payload: Payload) -> Event:
-        (last,) = connection.execute(
-            "SELECT last_sequence FROM boot WHERE boot = ?", (self._boot,)
-        ).fetchone()
-        event = self.event(payload, sequence=last + 1)
+        event = self.event(payload, sequence=_last_sequence(connection, self._boot) + 1)
         body = event.to_bytes()
         if len(body) > MAX_BYTES:
             raise OutboxError(
@@ -157,6 +176,31 @@ class Outbox:
         )
         return event
 
+    def _read(self, boot: str, sequence: int, body: bytes) -> Event | Envelope:
+        try:
+            return read_event(body)
+        except MessageError as error:
+            logger.warning("event %d of boot %s cannot be read: %s", sequence, boot, error)
+            return Envelope(station=self._station, boot=boot, sequence=sequence)
+
+    def _abandon(self, connection: sqlite3.Connection, boot: str) -> None:
+        if boot == self._boot:
+            self._is_abandoned = True
+            connection.execute("DELETE FROM state")
+
+    def _set_aside_copy(self, connection: sqlite3.Connection, receipt: Receipt) -> None:
+        logger.error(
+            "the hub holds events of boot %s up to %d, more than were written here: is outbox %s "
+            "a copy of before? What it holds of the boot is set aside",
+            receipt.boot,
+            receipt.sequence,
+            self._path,
+        )
+        rows = connection.execute("SELECT sequence FROM event WHERE boot = ?", (receipt.boot,))
+        for (sequence,) in rows.fetchall():
+            self._set_aside(connection, receipt.boot, sequence, "written behind an older copy")
+        self._abandon(connection, receipt.boot)
+
     def _set_aside(
         self, connection: sqlite3.Connection, boot: str, sequence: int, reason: str
     ) -> None:
@@ -167,10 +211,7 @@ class Outbox:
             (reason, utc_now().isoformat(), boot, sequence),
         )
         connection.execute("DELETE FROM event WHERE boot = ? AND sequence = ?", (boot, sequence))
-
-    def _count(self, table: str) -> int:
-        with self._transaction() as connection:
-            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        self._num_refused = _count(connection, "refused")
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -224,6 +265,15 @@ class Outbox:
         else:
             advice = "choose a work folder that can be written"
         return OutboxError(f"outbox {self._path}: {cause.splitlines()[0]}: {advice}")
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def _last_sequence(connection: sqlite3.Connection, boot: str) -> int:
+    row = connection.execute("SELECT last_sequence FROM boot WHERE boot = ?", (boot,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def kept_state(path: Path) -> str | None:

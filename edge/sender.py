@@ -13,7 +13,7 @@ from collections import deque
 
 import zmq
 
-from edge.messages import MAX_BYTES, Event, Heartbeat, MessageError, Receipt, read_receipt
+from edge.messages import MAX_BYTES, Envelope, Event, Heartbeat, MessageError, Receipt, read_receipt
 from edge.outbox import Outbox, OutboxError
 from industryasm.fault import UserFault
 
@@ -44,7 +44,7 @@ class Sender:
         self._endpoint = endpoint
         self._window = window
         self._resend_s = resend_s
-        self._in_flight: deque[Event] = deque()
+        self._in_flight: deque[Event | Envelope] = deque()
         self._progress_at = 0.0
         self._rewound_at = 0.0
         self._behind: Receipt | None = None
@@ -161,13 +161,13 @@ class Sender:
             boot, held = self._behind.boot, self._behind.sequence
             logger.error(
                 "the hub holds events of boot %s only up to %d and asks for ones it receipted "
-                "before: was its database replaced? Its further events are set aside; "
-                "restart the station",
+                "before: was its database replaced? Its further events are set aside, and the "
+                "station begins anew",
                 boot,
                 held,
             )
             self._given_up.add(boot)
-            self._outbox.forget_state(boot)  # so that the station begins with a boot of its own
+            self._outbox.abandon(boot)
             self._strikes = 0
         self._behind = None
         self._rewind()
@@ -197,7 +197,7 @@ class Sender:
             if beat and self._try_send(self._outbox.event(beat, sequence=0)):
                 self._heartbeat = None
 
-    def _try_send(self, event: Event) -> bool:
+    def _try_send(self, event: Event | Envelope) -> bool:
         try:
             self._socket.send(event.to_bytes(), zmq.NOBLOCK)
         except zmq.Again:

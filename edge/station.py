@@ -126,6 +126,7 @@ class Station:
         for frame in source:
             if stop.is_set():
                 return
+            self._outbox.check_boot()
             if self._origin is None and self._keeping and self._keeping.kept:
                 self._go_on(self._keeping.kept, frame)
             self._origin = self._not_before_kept(
@@ -246,6 +247,7 @@ class Station:
             cycle=status.cycle,
             frames=status.frames,
             dropped=status.dropped,
+            set_aside=self._outbox.num_refused,
             rate_hz=self._rate_hz(),
             runtime=self._pipeline.runtime,
         )

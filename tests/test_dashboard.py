@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
@@ -9,6 +10,7 @@ from typing import get_args
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.cards import overview_html
 from dashboard.charts import timeline_html
 from dashboard.page import streamlit_command
 from dashboard.panels import station_html
@@ -212,6 +214,31 @@ def test_what_a_missed_step_alarm_is_worth_is_shown_step_by_step(store, script):
     assert "<b>gone</b>" in html
     say(store, station, station.started())
     assert detail(store).status.alarm_trust is None, "its model is not calibrated any more"
+
+
+def test_a_station_that_was_taken_down_makes_no_alarm_for_ever(store, script):
+    for name in ("one", "two"):
+        station = script(name)
+        say(store, station, station.started(name=f"Bench {name}"))
+        beat(store, station)
+    (one, two) = store.stations(now=utc_now(), today_from=SINCE)
+    assert one.beat
+    gone = replace(one, beat=replace(one.beat, age_s=25 * 3600.0))
+    html = overview_html([gone, two], now=utc_now())
+    cards, _, away = html.partition("No word for over a day")
+    assert "Bench one" not in cards
+    assert '<a href="station?station=one">Bench one</a>' in away
+    assert "<b>1 of 1</b>stations watching" in cards
+    assert "No word for over a day" not in overview_html([one, two], now=utc_now())
+
+
+def test_findings_that_no_hub_took_are_counted_on_the_page(store, script):
+    station = script()
+    say(store, station, station.started())
+    beat = station.event(station.heartbeat(set_aside=3), sequence=0)
+    store.record(beat)
+    html = station_html(detail(store), now=utc_now(), zone=UTC)
+    assert "3 findings not recorded" in html
 
 
 def test_foreign_work_is_listed_beside_the_steps(store, script):

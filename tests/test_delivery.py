@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import time
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import zmq
 from dashboard.hub import Hub
 from dashboard.store import Store
 from edge.messages import Receipt, read_event, utc_now
-from edge.outbox import Outbox, kept_state
+from edge.outbox import Outbox, OutboxError, kept_state
 from edge.sender import Sender, SenderError
 
 ENOUGH_S = 60  # a bound against hanging, not a promise
@@ -249,12 +250,60 @@ def test_a_hub_whose_database_was_replaced_does_not_stop_the_station_for_ever(
         outbox.extend([station.cycle(2)], state="of this boot")
         outbox.append(station.cycle(3))
         assert sender.flush(ENOUGH_S)
-        outbox.extend([], state="of this boot, later")
+        with pytest.raises(OutboxError, match="has to begin another"):
+            outbox.extend([], state="of this boot, later")
     assert outbox.num_refused == 2
     path = outbox._path
     sender.close()
     outbox.close()
     assert kept_state(path) is None, "started again, the station takes a boot of its own"
+
+
+def test_an_event_that_the_station_cannot_read_costs_no_other(
+    script, connect, endpoint, database, tmp_path
+):
+    station = script()
+    path = tmp_path / f"{station.station}.sqlite"
+    outbox = Outbox(path, station=station.station, boot=station.boot)
+    outbox.extend([station.started(), *(station.cycle(number) for number in (1, 2, 3))])
+    outbox.close()
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE event SET body = '{\"version\": 7}' WHERE sequence = 3")
+    file.close()
+    with serving(endpoint, database):
+        outbox, sender = connect(station, endpoint)
+        assert sender.flush(ENOUGH_S)
+        assert outbox.num_refused == 1
+    assert cycles(database) == [3, 1]
+
+
+def test_a_station_that_goes_on_with_a_copy_of_before_is_told_apart(
+    script, connect, endpoint, database, tmp_path
+):
+    station = script()
+    path = tmp_path / f"{station.station}.sqlite"
+    with serving(endpoint, database):
+        outbox, sender = connect(station, endpoint)
+        outbox.extend([station.started(), station.cycle(1)])
+        assert sender.flush(ENOUGH_S)
+        copy = tmp_path / "copy.sqlite"
+        with sqlite3.connect(copy) as file:
+            outbox._connection.backup(file)
+        file.close()
+        outbox.extend([station.cycle(number) for number in range(2, 8)])
+        assert sender.flush(ENOUGH_S)
+        sender.close()
+        outbox.close()
+        for old in tmp_path.glob(f"{path.name}*"):
+            old.unlink()
+        copy.rename(path)
+        outbox, sender = connect(station, endpoint)
+        outbox.extend([station.started(), station.cycle(8)])
+        assert sender.flush(ENOUGH_S)
+        assert outbox.num_refused == 2, "kept, not taken for what the hub holds"
+        with pytest.raises(OutboxError, match="has to begin another"):
+            outbox.check_boot()
+    assert cycles(database) == list(range(7, 0, -1))
 
 
 @pytest.mark.parametrize("endpoint", ["", "127.0.0.1:5555", "tcp://127.0.0.1", "foo://x"])

@@ -74,6 +74,18 @@ def test_the_hub_speaks_over_ipc_too(store, script, tmp_path):
         assert answer(peer).sequence == 1
 
 
+def test_a_second_hub_does_not_take_the_endpoint_of_the_first(store, script, tmp_path):
+    station, endpoint = script(), f"ipc://{tmp_path / 'hub'}"
+    with serving(store, endpoint) as hub:
+        with pytest.raises(HubError, match="stop the other hub"):
+            Hub(endpoint, store)
+        with dealer(hub) as peer:
+            peer.send(station.event(station.started()).to_bytes())
+            assert answer(peer).sequence == 1
+    with serving(store, endpoint):
+        pass  # what has ended is in nobody's way
+
+
 def bad_messages(event):
     envelope = json.loads(event.to_bytes())
     return [

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from edge.messages import Receipt
-from edge.outbox import Outbox, OutboxError
+from edge.messages import Envelope, Receipt
+from edge.outbox import Outbox, OutboxError, kept_state
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_refused_event_is_set_aside_with_its_reason(open_outbox, script, tmp_p
     assert rows == [(2, "cycle 'x' is not known"), (3, "the hub lost it")]
 
 
-def test_an_event_of_another_version_does_not_stop_the_others(open_outbox, script, tmp_path):
+def test_an_event_of_another_version_keeps_its_place(open_outbox, script, tmp_path):
     station = script()
     outbox = open_outbox()
     events = [outbox.append(station.cycle(number)) for number in (1, 2)]
@@ -92,8 +92,28 @@ def test_an_event_of_another_version_does_not_stop_the_others(open_outbox, scrip
         file.execute("UPDATE event SET body = '{}' WHERE sequence = 1")
     file.close()
     outbox = open_outbox("boot-2")
-    assert outbox.pending(10) == events[1:]
-    assert outbox.num_refused == 1
+    first, second = outbox.pending(10)
+    assert first == Envelope(station=events[0].station, boot="boot-1", sequence=1)
+    assert second == events[1]
+    outbox.acknowledge(receipt(events[0], refused="not an event"))
+    assert (outbox.pending(10), outbox.num_refused) == (events[1:], 1)
+
+
+def test_events_behind_a_copy_of_before_are_set_aside_and_the_boot_is_left(
+    open_outbox, script, tmp_path
+):
+    outbox, station = open_outbox(), script()
+    outbox.extend([station.started(), station.cycle(1)], state="of boot-1")
+    held = Receipt(station="line-1.station-1", boot="boot-1", sequence=9)
+    outbox.acknowledge(held)
+    assert (len(outbox), outbox.num_refused) == (0, 2)
+    with pytest.raises(OutboxError, match="the station has to begin another"):
+        outbox.append(station.cycle(2))
+    outbox.close()
+    assert kept_state(tmp_path / "work" / "outbox.sqlite") is None
+    again = open_outbox("boot-2")
+    assert again.num_refused == 2
+    assert again.append(station.started()).sequence == 1
 
 
 def test_several_threads_may_append(open_outbox, script):

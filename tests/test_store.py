@@ -61,7 +61,11 @@ def test_rows_of_the_first_version_are_read_after_the_upgrade(database_url, scri
     engine = create_engine(database_url)
     with engine.begin() as connection:
         command.downgrade(migration_config(connection), "0001")
-        for table, column in (("deviation", "probability"), ("station", "alarm_trust")):
+        for table, column in (
+            ("deviation", "probability"),
+            ("station", "alarm_trust"),
+            ("heartbeat", "set_aside"),
+        ):
             columns = inspect(connection).get_columns(table)
             assert column not in {found["name"] for found in columns}
     engine.dispose()
@@ -107,7 +111,7 @@ def test_a_duplicate_is_receipted_again_and_not_recorded_again(store, script):
     store.record_many(events)
     again = store.record_many(events)
     assert [(receipt.sequence, receipt.refused) for receipt in again] == [
-        (1, None),
+        (3, None),  # an introduction is told all that is held of its boot
         (2, None),
         (3, None),
     ]
@@ -225,9 +229,12 @@ def test_only_the_newest_heartbeat_is_held(store, script):
     assert status(store) == []  # nobody knows this station yet
     store.record(station.event(station.started()))
     store.record(beat)
-    store.record(station.event(station.heartbeat("camera_blind"), sequence=0))
+    blind = station.heartbeat("camera_blind", set_aside=3)
+    store.record(station.event(blind, sequence=0))
     (now,) = status(store)
     assert now.health == "camera_blind"
+    assert now.beat
+    assert now.beat.set_aside == 3
     assert now.current_step is None
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,13 @@ def test_a_child_that_dies_is_started_again(
         "station: ended with status 1; starting again in 0.5 s",
         "station: ended with status 1; starting again in 1 s",
     ]
+
+
+def test_a_child_that_stays_is_started_again_however_it_ended(tmp_path: Path) -> None:
+    code = "import sys; f = open(sys.argv[1], 'a'); f.write('x'); sys.exit(2 * (f.tell() > 2))"
+    child = replace(python("hub", code, tmp_path / "starts"), stays=True)
+    assert Supervisor([child]).run() == 2
+    assert written(tmp_path / "starts") == "xxx"
 
 
 def test_a_child_that_is_killed_is_started_again(tmp_path: Path) -> None:

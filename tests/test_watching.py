@@ -60,7 +60,7 @@ def deployment(folder: Path, *sources: Path | str, more: str = "") -> Deployment
 def events(folder: Path, station: str) -> list[Event]:
     outbox = Outbox(folder / f"{station}.outbox", station=station, boot="reader")
     try:
-        return outbox.pending(10_000)
+        return [event for event in outbox.pending(10_000) if isinstance(event, Event)]
     finally:
         outbox.close()
 
@@ -161,6 +161,30 @@ def test_a_station_whose_disk_was_full_begins_again(
     assert "s0: s0.outbox: cannot be written (disk full); make room; beginning again" in caplog.text
     boots = {event.boot for event in events(tmp_path, "s0")}
     assert len(boots) == 1, "the boot that wrote nothing left nothing"
+
+
+def test_a_station_whose_boot_the_hub_leaves_begins_another(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    check, abandoned = Outbox.check_boot, []
+
+    def leave_the_first(outbox: Outbox) -> None:
+        if not abandoned and len(outbox) > 0:
+            abandoned.append(outbox._boot)
+            outbox.abandon(outbox._boot)
+        elif len({event.boot for event in outbox.pending(100)}) > 1:
+            stop.set()
+        check(outbox)
+
+    monkeypatch.setattr(Outbox, "check_boot", leave_the_first)
+    monkeypatch.setattr(watch, "FIRST_WAIT_S", 0.01)
+    with caplog.at_level(logging.ERROR):
+        watch_stations(deployment(tmp_path, video), ["s0"], stop, fast=False)
+    assert "the station has to begin another; beginning again" in caplog.text
+    first, second = dict.fromkeys(event.boot for event in events(tmp_path, "s0"))
+    assert [first] == abandoned
+    assert second != first
 
 
 def test_a_fault_of_ours_ends_one_station_s_try_not_the_process(
