@@ -18,7 +18,8 @@ class Conformance:
     """Judges what happens in a cycle, and keeps what is only suspected until it is settled.
 
     A step is repeated only if both times were recognised with `least_confidence`: a stretch that
-    may as well have been another step accuses nobody.
+    may as well have been another step accuses nobody. Whether a required step was done that was
+    recognised with less than `done_confidence` is `unsure`, until it is seen better.
     """
 
     def __init__(
@@ -27,9 +28,11 @@ class Conformance:
         ledger: DeviationLedger | None = None,
         *,
         least_confidence: float = 0.0,
+        done_confidence: float = 0.0,
     ) -> None:
         self._procedure = procedure
         self._least_confidence = least_confidence
+        self._done_confidence = done_confidence
         self.ledger = ledger or DeviationLedger()
         self.foreign = ForeignWork(procedure, self.ledger)
         self.lengths = StepLengths(procedure, self.ledger, least_confidence=least_confidence)
@@ -42,7 +45,9 @@ class Conformance:
             return found + self.foreign.explain_as_undoing(cycle, segment, now_s)
         found += self.foreign.explain(cycle, segment, now_s)
         if segment.label not in cycle.done:
-            return found + self._judge_order(cycle, segment, now_s)
+            found += self._judge_order(cycle, segment, now_s)
+            return found + self._suspect_faint(cycle, segment, now_s)
+        found += self._see_better(cycle, segment)
         if is_repeat:
             found.append(self._confirm(cycle, "repeated", segment, now_s, "done again"))
         return found
@@ -75,6 +80,11 @@ class Conformance:
         replaced = {place.step for place in found if place.kind == "wrong_part"}
         if not interrupted:
             found += self.lengths.judge_end(cycle)
+        found += [
+            self.ledger.settle(guess, "confirmed", guess.detail)
+            for step in cycle.faint
+            if (guess := self.ledger.suspected("unsure", step)) is not None
+        ]
         for step in cycle.undone() if cycle.done else ():  # a wrong guess alone has no steps
             guess = self.ledger.suspected("missed", step) or self.ledger.suspected("unsure", step)
             if step not in replaced and (guess is not None or not interrupted):
@@ -106,6 +116,21 @@ class Conformance:
             if not any(self.ledger.suspected(kind, missing) for kind in _NOT_DONE):
                 found.append(self._suspect_missed(cycle, missing, segment, now_s))
         return found
+
+    def _suspect_faint(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
+        step, is_sure = segment.label, segment.confidence >= self._done_confidence
+        if is_sure or step not in self._procedure.required({*cycle.done, step}):
+            return []
+        cycle.faint.append(step)
+        detail = f"only {int(100 * segment.confidence)} % sure that it was done"
+        span = _span(segment)
+        return [self.ledger.suspect(cycle, "unsure", step, span, now_s=now_s, detail=detail)]
+
+    def _see_better(self, cycle: Cycle, segment: Segment) -> list[Deviation]:
+        if segment.label not in cycle.faint or segment.confidence < self._done_confidence:
+            return []
+        cycle.faint.remove(segment.label)
+        return self.ledger.withdraw("unsure", segment.label, "it was seen again, and better")
 
     def _suspect_missed(
         self, cycle: Cycle, step: str, following: Segment, now_s: float

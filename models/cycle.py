@@ -37,6 +37,8 @@ class Cycle:
     """How many deviations there were by the stem of their id."""
     lacking_s: dict[str, float] = field(default_factory=dict)
     """Seconds that a step still lacks, of the steps that were left too soon."""
+    faint: list[str] = field(default_factory=list)
+    """Required steps of which it is not sure that they were done."""
     reopened: bool = False
     """Whether a step was added after the end, so that the cycle is to be judged again."""
     since_s: float = 0.0
@@ -100,9 +102,11 @@ class Cycle:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is complete, and no required step was left too soon, as far as was seen."""
+        """Whether it is complete for sure, and no required step was left too soon, as far as was
+        seen.
+        """
         left = self.procedure.required(self.done) & self.lacking_s.keys()
-        return self.is_complete and all(self.hidden_s(step) for step in left)
+        return self.is_complete and not self.faint and all(self.hidden_s(step) for step in left)
 
     @property
     def is_finished(self) -> bool:

@@ -10,7 +10,8 @@ withdrawn when the step comes after all: then the step that was done too early i
 `incomplete` and `too_short` are suspected when the step is left, withdrawn when it is taken up
 again, and confirmed by a step that comes after it or at the end of the cycle.
 `repeated` is suspected while the step may be the first of the next unit, and else confirmed.
-`unsure` stands for `missed` where the step may have been done while nothing could be seen.
+`unsure` stands for `missed` where the step may have been done while nothing could be seen, and for
+a required step that was hardly recognised, until it is seen better: the cycle is not complete then.
 `unexpected` work is suspected until the next step, or the end of the cycle, tells what it was:
 withdrawn where it was the undoing of that step (`rework`) or in the place of one that is missing
 (`wrong_part`, suspected until the end as `missed` is), and else confirmed.
@@ -76,6 +77,8 @@ class MonitorConfig:
 
     least_confidence: float = 0.6
     """Mean probability below which a step that is seen again is not said to be repeated."""
+    done_confidence: float = 0.5
+    """Mean probability below which it is `unsure` whether a required step was done."""
 
     @classmethod
     def of(
@@ -97,8 +100,9 @@ class MonitorConfig:
         return cls(idle_s, pause_s if handover_s is None else handover_s)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.least_confidence <= 1:
-            raise MonitorError(f"least_confidence {self.least_confidence} must be from 0 to 1")
+        for name in ("least_confidence", "done_confidence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise MonitorError(f"{name} {getattr(self, name)} must be from 0 to 1")
         if not (0 < self.handover_s <= self.idle_end_s and math.isfinite(self.idle_end_s)):
             raise MonitorError(
                 f"handover_s {self.handover_s} must be above 0 and at most idle_end_s "
@@ -220,8 +224,12 @@ class CycleMonitor:
         return monitor
 
     def _judge(self, ledger: DeviationLedger | None = None) -> Conformance:
-        least = self.config.least_confidence
-        return Conformance(self.procedure, ledger, least_confidence=least)
+        return Conformance(
+            self.procedure,
+            ledger,
+            least_confidence=self.config.least_confidence,
+            done_confidence=self.config.done_confidence,
+        )
 
     def _check_steps(self) -> None:
         steps = {*self._last.done, *(self._cycle.done if self._cycle else ())}

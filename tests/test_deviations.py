@@ -339,7 +339,7 @@ def test_a_step_is_left_by_the_pace_of_its_cycle(
 
 def test_a_step_that_was_not_recognised_surely_was_not_left() -> None:
     order = procedure("a b<a c<b", least_s=2.5)
-    segments = [Segment(0, 4, "a"), Segment(5, 6, "b", 0.4), Segment(7, 11, "c")]
+    segments = [Segment(0, 4, "a"), Segment(5, 6, "b", 0.55), Segment(7, 11, "c")]
     assert confirmed(observe_all(order, segments, MonitorConfig(least_confidence=0.6))) == []
 
 

@@ -47,6 +47,34 @@ def test_a_first_step_that_is_late_and_long_begins_no_unit(watched: bool) -> Non
     assert ended(findings) == [True]
 
 
+def observed(*steps: tuple[str, float]) -> list[Finding]:
+    """Return what is said of steps in turn, each with its confidence, and of their end."""
+    monitor, findings = new_monitor(), list[Finding]()
+    for place, (step, confidence) in enumerate(steps):
+        segment = Segment(5.0 * place, 5.0 * place + 4, step, confidence)
+        findings += monitor.observe(segment, segment.end_s)
+    return findings + monitor.close(5.0 * len(steps) + 60)
+
+
+def test_a_step_that_was_hardly_recognised_is_unsure_and_its_unit_not_complete() -> None:
+    findings = observed(("a", 0.9), ("b", 0.33), ("c", 0.9), ("d", 0.9), ("e", 0.9))
+    said = [f for f in findings if isinstance(f, Deviation)]
+    assert [(f.kind, f.step, f.state) for f in said] == [
+        ("unsure", "b", "suspected"),
+        ("unsure", "b", "confirmed"),
+    ]
+    assert said[0].detail == "only 33 % sure that it was done"
+    assert len({f.id for f in said}) == 1
+    assert ended(findings) == [False]
+
+
+def test_a_step_that_is_seen_better_later_is_not_unsure() -> None:
+    findings = observed(("a", 0.9), ("b", 0.33), ("b", 0.9), ("c", 0.9), ("d", 0.9), ("e", 0.9))
+    assert confirmed(findings) == []
+    assert ended(findings) == [True]
+    assert "withdrawn" in {f.state for f in findings if isinstance(f, Deviation)}
+
+
 def test_a_unit_with_a_step_that_was_left_is_not_complete() -> None:
     steps = list(CHAIN.steps)
     steps[1] = ProcedureStep("b", frozenset("a"), expected_s=4.0, least_s=2.5)
