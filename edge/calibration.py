@@ -10,7 +10,8 @@ from pathlib import Path
 from edge.evaluation.opened import Opened, open_model
 from edge.evaluation.watched import Watched, is_normal, normal_hours, normal_units, watch
 from edge.labelled_confusion import all_but, confusion_on, normal_confusion
-from edge.normal_work import hours_of, num_units_of, open_normal_work
+from edge.normal_work import hours_of, num_units_of, open_normal_work, was_trained_on
+from industryasm.deviation import FoundKind, KnownDeviation
 from industryasm.fault import UserFault
 from industryasm.procedure import Procedure
 from industryasm.recording import AnnotatedSegment, SplitName
@@ -23,6 +24,7 @@ from models.calibration_fit import (
     expected_precision,
     hold_out,
     jeffreys,
+    judged,
     most_expected,
     reliability,
     scale_of,
@@ -30,6 +32,12 @@ from models.calibration_fit import (
 )
 from models.confusion import Confusion
 from models.deviations import Deviation
+
+NEAR: tuple[frozenset[FoundKind], ...] = (
+    frozenset({"missed", "wrong_part", "incomplete"}),
+    frozenset({"repeated", "rework"}),
+)
+"""Kinds that say much the same of a step: that it was not done as it should, or done again."""
 
 
 class CalibrationError(UserFault, ValueError):
@@ -63,7 +71,8 @@ class _Seen:
     def add(self, name: str, watched: Watched) -> None:
         recording = watched.recording
         score = watched.score()
-        said = [(m.found, True) for m in score.matched] + [(f, False) for f in score.invented]
+        said = [(match.found, True) for match in score.matched]
+        said += [(found, _is_near(found, score.missed)) for found in score.invented]
         self.accusations += [
             _accusation(name, found, is_real=is_real, is_normal=is_normal(recording, found))
             for found, is_real in said
@@ -109,20 +118,22 @@ def calibrate(
 
     `model` is a model folder or a task, for its shipped model; `normal` are data sets of normal
     work alone, of which every split is watched. Raises `CalibrationError` for a data set given
-    twice, and where no unit is without a known deviation; `NormalWorkError` for a set in `normal`
-    that cannot be taken for that.
+    twice, for sets of different procedures, for a training split that the model learned from, and
+    where no unit is without a known deviation; `NormalWorkError` for a set in `normal` that cannot
+    be taken for that.
     """
     if len({folder.resolve() for folder in data}) < len(data):
         raise CalibrationError("--data names one data set twice: its accusations would count twice")
     work = open_normal_work(model, normal, data=data)
     seen = _Seen()
     names: list[str] = []
-    judged = [(opened, opened.recordings(split)) for opened in (open_model(model, d) for d in data)]
-    parts = [[confusion_on(opened, one) for one in of_set] for opened, of_set in judged]
+    sets = [(opened, opened.recordings(split)) for opened in (open_model(model, d) for d in data)]
+    _check_sets([opened for opened, _ in sets], [one.opened for one in work], split)
+    parts = [[confusion_on(opened, one) for one in of_set] for opened, of_set in sets]
     labelled = [part for of_set in parts for part in of_set]
     normal_parts = [[normal_confusion(one.opened, r) for r in one.recordings] for one in work]
     normal_labelled = [part for of_set in normal_parts for part in of_set if part is not None]
-    for (opened, recordings), of_set in zip(judged, parts, strict=True):
+    for (opened, recordings), of_set in zip(sets, parts, strict=True):
         names.append(opened.store.data.index.name)
         for recording, part in zip(recordings, of_set, strict=True):
             scale = _as_scored(all_but(part, labelled, normal_labelled))
@@ -135,6 +146,36 @@ def calibrate(
     confusion = all_but(None, labelled, normal_labelled)
     found = _calibration(opened, seen, names, [one.name for one in work], split, limits)
     return found.model_copy(update={"confusion": confusion})
+
+
+def _check_sets(data: Sequence[Opened], normal: Sequence[Opened], split: SplitName) -> None:
+    """Raise `CalibrationError` for what the sets must not share, and what they must."""
+    procedure = data[0].task.procedure()
+    taken: dict[str, Path] = {}
+    for opened in (*data, *normal):
+        of_set = opened.store.data
+        name, folder = of_set.index.name, of_set.folder
+        if opened.task.procedure() != procedure:
+            raise CalibrationError(
+                f"{folder}: has another order or other times of the steps of {opened.task.id!r} "
+                f"than {data[0].store.data.folder}: what is said depends on them"
+            )
+        if (
+            split == "train"
+            and opened in data
+            and was_trained_on(opened.temporal.card.trained_on, name)
+        ):
+            raise CalibrationError(
+                f"{folder}: the model was trained on that split of {name!r}, so its false alarms "
+                "there are fewer than on new work: use --split validation"
+            )
+        contents = {one.model_dump_json(): one.id for one in of_set.recordings()}
+        for content, name in contents.items():
+            if other := taken.get(content):
+                raise CalibrationError(
+                    f"{folder}: recording {name!r} is in {other} too: it would count twice"
+                )
+        taken |= dict.fromkeys(contents, folder)
 
 
 def _as_scored(confusion: Confusion | None) -> AlarmScale:
@@ -168,7 +209,7 @@ def _calibration(
     held_out = hold_out(
         accusations, weight=weight, hours=seen.hours, budget=budget, shift_hours=shift_hours
     )
-    alarms = [scale.probability(one.score, one.kind) >= scale.threshold for one in accusations]
+    alarms = [judged(one, scale).is_alarm for one in accusations]
     false = [one.is_normal and not one.is_real for one in accusations]
     num_left = sum(a and f for a, f in zip(alarms, false, strict=True))
     num_held_out = sum(h.is_alarm and f for h, f in zip(held_out, false, strict=True))
@@ -177,6 +218,7 @@ def _calibration(
         **scale.model_dump(),
         task=card.task,
         temporal_sha256=card.temporal_sha256,
+        procedure_sha256=procedure.sha256(),
         data=tuple(names),
         split=split,
         normal_data=tuple(normal_names),
@@ -201,7 +243,10 @@ def _calibration(
         most_false_alarms_per_shift=most_expected(num_held_out) / hours * shift_hours,
         is_shown=is_shown,
         needed_hours=shift_hours / budget,
-        separation=separation([h.probability for h in held_out], [o.is_real for o in accusations]),
+        separation=separation(
+            [1.0 if h.probability is None else h.probability for h in held_out],
+            [one.is_real for one in accusations],
+        ),
         reliability=_reliability(accusations, held_out, weight),
         steps=_steps(procedure, seen, limits.miss_rate),
     )
@@ -210,10 +255,12 @@ def _calibration(
 def _reliability(
     accusations: list[Accusation], held_out: list[HeldOut], weight: float
 ) -> tuple[ReliabilityBin, ...]:
-    if not accusations:
+    scored = [one for one in accusations if one.score is not None]
+    if not scored:
         return ()
-    weights, real = counted(accusations, weight=weight)
-    return reliability([one.probability for one in held_out], real, weights)
+    weights, real = counted(scored, weight=weight)
+    given = [one.probability for one in held_out if one.probability is not None]
+    return reliability(given, real, weights)
 
 
 def _steps(procedure: Procedure, seen: _Seen, miss_rate: float) -> tuple[StepTrust, ...]:
@@ -237,9 +284,16 @@ def _steps(procedure: Procedure, seen: _Seen, miss_rate: float) -> tuple[StepTru
     return tuple(trust)
 
 
+def _is_near(found: Deviation, missed: Iterable[KnownDeviation]) -> bool:
+    """Tell whether an accusation is right but for its kind: it sends a person to the fault too."""
+    return any(
+        (known.step, known.cycle) == (found.step, found.cycle)
+        and any({known.kind, found.kind} <= kinds for kinds in NEAR)
+        for known in missed
+    )
+
+
 def _accusation(
     name: str, found: Deviation, *, is_real: bool, is_normal: bool = True
 ) -> Accusation:
-    # What is not judged passes always, as if it were certain.
-    score = 1.0 if found.probability is None else found.probability
-    return Accusation(name, found.kind, score, is_real, is_normal)
+    return Accusation(name, found.kind, found.probability, is_real, is_normal)

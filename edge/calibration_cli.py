@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def calibrate(
     model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
     data: Annotated[
-        list[Path], typer.Option(help="Data set the model was not trained on; may be repeated.")
+        list[Path],
+        typer.Option(help="Data set; its --split must not have been trained on; may be repeated."),
     ],
     normal: Annotated[
         list[Path] | None,

@@ -111,15 +111,11 @@ def check(
 ) -> None:
     """Validate a deployment file and its models; say what is wrong, by file, line and key."""
     from edge.deployment import load_deployment
-    from industryasm.vocabulary import load_task
-    from models.card import check_fits, read_card, shipped_model, watching_encoder
+    from edge.station_model import load_station_model
 
     deployment = load_deployment(file)
     for station in deployment.stations:
-        folder = station.model or shipped_model(station.task)
-        card = read_card(folder)
-        check_fits(card, load_task(station.task), folder)
-        watching_encoder(card)
+        load_station_model(station)
     rows = {station.id: station.task for station in deployment.stations}
     if as_json:
         typer.echo(json.dumps({"file": str(file), "stations": rows}))

@@ -28,6 +28,7 @@ from edge.messages import Identifier
 from industryasm.vocabulary import TASKS_FOLDER, task_ids
 from industryasm.yaml_file import Fault, Location, YamlFile, YamlFileError
 from models.runtimes.graph import RuntimeName
+from models.whole_files import holds
 
 SAMPLE = "sample:"
 """Begins the source that plays the rendered recording of a task as if it were a camera."""
@@ -256,7 +257,7 @@ class _Resolver:
         self._check_task((*at, "task"), written.task)
         source = self._source((*at, "camera", "source"), written.camera.source)
         model = self._folder / written.model if written.model else None
-        if model and not (model / MODEL_CARD).is_file():
+        if model and not holds(Path.is_file, model / MODEL_CARD):
             self._fault((*at, "model"), f"no model here: {model} has no {MODEL_CARD}")
         camera = written.camera.model_copy(update={"source": source})
         return written.model_copy(update={"camera": camera, "model": model})
@@ -275,7 +276,7 @@ class _Resolver:
             return source
         path = self._folder / source
         folder, rate_follows, _ = str(path).rpartition("@")
-        if not path.exists() and not (rate_follows and Path(folder).is_dir()):
+        if not (holds(Path.exists, path) or (rate_follows and holds(Path.is_dir, folder))):
             shown = written if VARIABLE.search(written) else path  # a variable may be a secret
             self._fault(at, f"there is no file {shown}")
         return str(path)

@@ -12,11 +12,11 @@ import numpy as np
 
 from edge.cameras.network_camera import masked
 from edge.deployment import Deployment, Station
+from edge.station_model import load_station_model
 from industryasm.fault import UserFault
-from industryasm.vocabulary import load_task
-from models.card import ENCODER, check_fits, read_card, shipped_model, watching_encoder
+from models.card import ENCODER
 from models.runtime import Encoder, load_encoder
-from models.runtimes.graph import RuntimeName
+from models.runtimes.graph import RuntimeMissingError, RuntimeName
 
 BATCHES = (1, 8)
 """One camera, and eight whose pictures are encoded together."""
@@ -60,18 +60,19 @@ class Diagnosis:
 def diagnose(deployment: Deployment | None, *, measure: bool = True) -> Diagnosis:
     """Load the encoder on every runtime there is; measure each, unless not to `measure`."""
     encoders: dict[RuntimeName, Encoder] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, UserFault] = {}
     for name in get_args(RuntimeName):
         if name == "auto":
             continue
         try:
             encoders[name] = load_encoder(ENCODER, name)
         except UserFault as fault:
-            missing[name] = str(fault)
+            missing[name] = fault
     stations = deployment.stations if deployment else ()
     plans = tuple(_plan(station, encoders, missing) for station in stations)
     speeds = measured(encoders) if measure and "onnxruntime" in encoders else ()
-    return Diagnosis(plans, speeds, missing, advice(speeds, plans))
+    told = {name: str(fault) for name, fault in missing.items()}
+    return Diagnosis(plans, speeds, told, advice(speeds, plans))
 
 
 def measured(encoders: dict[RuntimeName, Encoder]) -> tuple[Speed, ...]:
@@ -118,25 +119,25 @@ def advice(speeds: Sequence[Speed], plans: Sequence[Plan]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _plan(station: Station, encoders: dict[RuntimeName, Encoder], missing: dict[str, str]) -> Plan:
+def _plan(
+    station: Station, encoders: dict[RuntimeName, Encoder], missing: dict[str, UserFault]
+) -> Plan:
     source = station.camera.source
     shown = masked(source) if "://" in source else source
     asked: RuntimeName = station.runtime
     wanted: RuntimeName = "onnxruntime" if asked == "auto" else asked
     try:
-        folder = station.model or shipped_model(station.task)
-        card = read_card(folder)
-        check_fits(card, load_task(station.task), folder)
-        watching_encoder(card)
+        load_station_model(station)
     except UserFault as fault:
         return Plan(station.id, shown, asked, None, str(fault))
     if wanted in encoders:
         why = "auto is ONNX Runtime, the same everywhere" if asked == "auto" else "as asked for"
         return Plan(station.id, shown, asked, encoders[wanted].runtime, why)
-    if station.runtime_fallback and "onnxruntime" in encoders:
+    is_absent = isinstance(missing[wanted], RuntimeMissingError)  # and not damaged
+    if station.runtime_fallback and is_absent and "onnxruntime" in encoders:
         really = f"{encoders['onnxruntime'].runtime}, in place of {asked}"
         return Plan(station.id, shown, asked, really, f"runtime_fallback: {missing[wanted]}")
-    return Plan(station.id, shown, asked, None, missing[wanted])
+    return Plan(station.id, shown, asked, None, str(missing[wanted]))
 
 
 def _rate(encoder: Encoder, batch: int) -> float:

@@ -55,7 +55,8 @@ def machine_lines(machine: Machine) -> Iterator[str]:
     yield f"  memory       {machine.memory_gib or '?'} GiB"
     if machine.gpu:
         gpu = machine.gpu
-        yield f"  GPU          {gpu.name}, {gpu.target}, {gpu.memory_mib} MiB, driver {gpu.driver}"
+        memory = "memory not told" if gpu.memory_mib is None else f"{gpu.memory_mib} MiB"
+        yield f"  GPU          {gpu.name}, {gpu.target}, {memory}, driver {gpu.driver}"
     else:
         yield f"  GPU          {machine.no_gpu}"
     versions = [f"{name} {number}" for name, number in machine.packages.items() if number]

@@ -8,17 +8,18 @@ make them, so a model that was trained on them is for evaluation alone.
 from __future__ import annotations
 
 import logging
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
+from edge.cameras.frame import SourceError
 from edge.cameras.sources import open_source
 from industryasm.recording import DataSet, Recording, RecordingError
 from models.card import ENCODER, ModelError
-from models.runtime import Encoder, load_encoder
+from models.runtime import Encoder, OnnxEncoder, load_encoder
+from models.runtimes.graph import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +63,20 @@ def published_features(data: DataSet, recording: Recording) -> Features:
     if recording.features is None:
         raise RecordingError(f"{data.folder}: recording {recording.id!r} has no features")
     path = data.folder / recording.features
+    features, times_s = _arrays(path, "features", "times_s")
+    return _checked(features, times_s, path)
+
+
+def _arrays(path: Path, *names: str) -> list[np.ndarray]:
     try:
         # NumPy leaves a file open that it opened itself and found to be no archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            features, times_s = stored["features"], stored["times_s"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RecordingError(f"{path}: cannot be read as features: {error}") from error
+            return [stored[name] for name in names]
+    except Exception as error:  # NumPy's, zipfile's and zlib's, by where the file is damaged
+        raise RecordingError(f"{path}: cannot be read as features: {one_line(error)}") from error
+
+
+def _checked(features: np.ndarray, times_s: np.ndarray, path: Path) -> Features:
     if features.ndim != 2 or times_s.shape != features.shape[:1] or not features.size:
         shapes = f"features {features.shape}, times_s {times_s.shape}"
         raise RecordingError(f"{path}: {shapes}: expected (T, D) and (T,)")
@@ -77,7 +86,7 @@ def published_features(data: DataSet, recording: Recording) -> Features:
         raise RecordingError(f"{path}: holds numbers that are not finite")
     if times_s[0] < 0 or (np.diff(times_s) <= 0).any():
         raise RecordingError(f"{path}: times_s must ascend from 0 s or later")
-    return Features(features.astype(np.float32), times_s)
+    return Features(features.astype(np.float32, copy=False), times_s)
 
 
 def video_features(video: Path, encoder: Encoder, *, rate_hz: float) -> Features:
@@ -116,37 +125,53 @@ class FeatureStore:
     """The features of a data set's recordings.
 
     Published ones are read where a recording has them, and its model no image encoder or the
-    recording no video. All others are computed once and kept in `DIR/features`.
+    recording no video. All others are computed once and kept in `DIR/features`, with a note of what
+    they were made of: the video's size and date, and the encoder's SHA-256.
     """
 
-    def __init__(self, data: DataSet, encoder: Encoder, *, name: str, rate_hz: float) -> None:
+    def __init__(
+        self, data: DataSet, encoder: OnnxEncoder | NoPictures, *, name: str, rate_hz: float
+    ) -> None:
         """Use `encoder`, whose features are kept under `name`; `NoPictures` for published ones."""
         self.data, self.encoder = data, encoder
         self.rate_hz = rate_hz
         self._folder = data.folder / "features" / f"{name}-{rate_hz:g}hz"
 
     def of(self, recording: Recording) -> Features:
-        """Return the features of `recording`, from disk where they are newer than its video.
+        """Return the features of `recording`, from disk where they are of its video and encoder.
 
-        Raises `RecordingError` where it has neither, or published ones of another rate.
+        Raises `RecordingError` where it has neither, or published ones of another rate;
+        `SourceError` where its video cannot be read.
         """
         if isinstance(self.encoder, NoPictures) or (recording.features and not recording.video):
             return self._published(recording)
         video = self.data.video(recording)
+        made_of = f"{_identity(video)}, encoder {self.encoder.sha256}"
         path = self._folder / f"{recording.id}.npz"
-        if path.is_file() and path.stat().st_mtime >= video.stat().st_mtime:
-            try:
-                with np.load(path, allow_pickle=False) as stored:
-                    return Features(stored["features"], stored["times_s"])
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-                logger.warning("%s: cannot be read; its video is encoded again", path)
+        if path.is_file() and (kept := self._kept(path, made_of)):
+            return kept
         computed = video_features(video, self.encoder, rate_hz=self.rate_hz)
         self._folder.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(".partial.npz")
-        np.savez(scratch, features=computed.features, times_s=computed.times_s)
+        np.savez(
+            scratch, features=computed.features, times_s=computed.times_s, made_of=np.array(made_of)
+        )
         scratch.rename(path)
         logger.info("%s: %d frames encoded", recording.id, len(computed.times_s))
         return computed
+
+    def _kept(self, path: Path, made_of: str) -> Features | None:
+        """Return the features in `path`; None where they do not hold or are of something else."""
+        try:
+            of, features, times_s = _arrays(path, "made_of", "features", "times_s")
+            kept = _checked(features, times_s, path)
+        except RecordingError as error:
+            logger.warning("%s; its video is encoded again", error)
+            return None
+        if str(of) != made_of or features.shape[1] != self.encoder.feature_dim:
+            logger.info("%s: is of another video or encoder; the video is encoded", path)
+            return None
+        return kept
 
     def _published(self, recording: Recording) -> Features:
         features = published_features(self.data, recording)
@@ -157,3 +182,12 @@ class FeatureStore:
                 f"expected {self.rate_hz:g}"
             )
         return features
+
+
+def _identity(video: Path) -> str:
+    """Return what differs, nearly always, where another video lies under the same name."""
+    try:
+        about = video.stat()
+    except OSError as error:
+        raise SourceError(f"{video}: cannot be read ({error.strerror}); check the path") from error
+    return f"video of {about.st_size} bytes, modified at {about.st_mtime_ns} ns"

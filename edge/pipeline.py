@@ -210,7 +210,7 @@ def load_pipeline(task: Task, folder: Path | None) -> Pipeline:
     """
     folder = folder or shipped_model(task.id)
     model = load_model(folder, task)
-    calibration = read_calibration(folder, model.card)
+    calibration = read_calibration(folder, model.card, task.procedure())
     return Pipeline(task, model, encoder_of(model.card), calibration=calibration)
 
 

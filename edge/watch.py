@@ -26,14 +26,13 @@ from edge.reporter import Reporter, alarm_trust, task_info
 from edge.sender import Sender
 from edge.shared_encoders import SharedEncoders
 from edge.station import Station
+from edge.station_model import load_station_model
 from industryasm.fault import UserFault
 from industryasm.stations.sample import sample_recording
 from industryasm.vocabulary import Task, load_task
-from models.calibration import Calibration, read_calibration
-from models.card import shipped_model
+from models.calibration import Calibration
 from models.deviations import MonitorConfig, MonitorError
 from models.judge_state import JudgeStateError
-from models.runtime import load_model
 
 logger = logging.getLogger(__name__)
 
@@ -95,16 +94,15 @@ class _Watch:
         self._pipeline()  # a model that cannot be used is said before anything is watched
 
     def _pipeline(self) -> Pipeline:
-        folder = self._config.model or shipped_model(self._task.id)
-        model = load_model(folder, self._task)
-        encoder = self._encoders.of(model.card, self._config)
-        self._calibration = read_calibration(folder, model.card)
-        config = self._config
+        config, model = self._config, load_station_model(self._config)
+        encoder = self._encoders.of(model.temporal.card, config)
+        self._calibration = model.calibration
         monitor = MonitorConfig.of(
             self._task.procedure(), idle_end_s=config.idle_end_s, handover_s=config.handover_s
         )
-        calibration = self._calibration
-        return Pipeline(self._task, model, encoder, monitor=monitor, calibration=calibration)
+        return Pipeline(
+            self._task, model.temporal, encoder, monitor=monitor, calibration=model.calibration
+        )
 
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S

@@ -5,11 +5,13 @@ the decoder made of it; of the procedure only how long its steps take. An accusa
 0 to 1:
 
     missed, wrong_part, incomplete, too_short
-                           1 - (seconds that the step was seen for in the cycle) / its usual time
+                           1 - (seconds that the step was seen for) / its usual time, from the
+                           cycle's start to the next one's, or to now
     repeated, rework       the weaker of the two times that the step was done
     out_of_order           how well the step was seen, less where it was short
     unexpected             how well the unexpected work was seen
-    too_long               how well the step was seen, times (its time - its limit) / its limit
+    too_long               how well the step was seen, times b / (b + 1 s), b its time beyond
+                           its limit: a measured time is off by about a second
 
 and its probability is what accusations of such a score came to on recordings whose truth is known
 (`models.calibration`). What is told of work before the judge began, or longer ago than it
@@ -55,6 +57,7 @@ Span = tuple[float, float]
 _MAX_CYCLES = 4  # whose spans are remembered: a finding is of the running cycle or the one before
 _SUFFIX = "-unsure"
 _NOT_DONE = ("missed", "wrong_part")  # both say of a step that it was not done
+_TIME_ERROR_S = 1.0  # of the measured time of a step
 _TOO_LONG = 1.5  # of the usual time: two steps that run into one another take twice as long
 
 
@@ -185,9 +188,12 @@ class AlarmJudge:
         return None
 
     def _absence(self, deviation: Deviation, now_s: float) -> float | None:
-        start_s, end_s = self._cycles.get(deviation.cycle, (-1.0, 0.0))
+        start_s, _ = self._cycles.get(deviation.cycle, (-1.0, 0.0))
         if not self._soft.knows(start_s):
             return None
+        # The cycle's own end is that of the last step recognised, before which a last step that
+        # was missed cannot have been seen.
+        end_s, _ = self._cycle(deviation.cycle + 1)
         seen_s = self._soft.of(deviation.step, start_s, min(end_s, now_s))
         absence = 1.0 - min(1.0, seen_s / self._procedure.step(deviation.step).expected_s)
         return absence * self._recall.get(deviation.step, 1.0)
@@ -197,8 +203,8 @@ class AlarmJudge:
         if confidence is None:
             return None
         limit_s = self._procedure.step(deviation.step).limit_s
-        beyond = (deviation.end_s - deviation.start_s - limit_s) / limit_s
-        return confidence * min(1.0, max(0.0, beyond))
+        beyond_s = max(0.0, deviation.end_s - deviation.start_s - limit_s)
+        return confidence * beyond_s / (beyond_s + _TIME_ERROR_S)
 
     def _both_times(self, deviation: Deviation) -> float | None:
         done = self._last_times(deviation)

@@ -16,14 +16,18 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from industryasm.deviation import FoundKind
+from industryasm.procedure import Procedure
 from industryasm.vocabulary import Identifier
 from models.card import ModelCard, ModelError, Sha256
 from models.confusion import Confusion
+from models.whole_files import read_regular, write_whole
 
 FILE = "calibration.json"
-MAX_BYTES = 1 << 20
+AGAIN = "make it again with `linewatch calibrate`, or remove it"
+MAX_BYTES = 4 << 20  # the confusion of 256 labels takes 1.2 MB
+MAX_STEPS = 100  # as many as a task may have
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Nats = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -44,10 +48,10 @@ class AlarmScale(_Frozen):
     0.3
     """
 
-    intercept: Finite
-    slope: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    intercept: Nats
+    slope: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
     threshold: Share
-    offsets: dict[FoundKind, Finite] = {}
+    offsets: dict[FoundKind, Nats] = {}
     """What a kind of deviation has beside the intercept; 0 for one that is not named."""
     confusion: Confusion | None = None
     """What the recogniser misses and mixes up; None where nobody counted it."""
@@ -105,6 +109,8 @@ class Calibration(AlarmScale):
     version: Literal[1] = 1
     task: Identifier
     temporal_sha256: Sha256
+    procedure_sha256: Sha256
+    """Of the steps, their times and their order (`Procedure.sha256`), by which scores are made."""
     data: Annotated[tuple[str, ...], Field(min_length=1)]
     split: Literal["train", "validation", "test"]
     """Of `data`."""
@@ -145,7 +151,7 @@ class Calibration(AlarmScale):
     """How often a real accusation is held more probable than a false one, each recording judged by
     what the others taught; 0.5 is chance. None where there are not both."""
     reliability: tuple[ReliabilityBin, ...]
-    steps: tuple[StepTrust, ...]
+    steps: Annotated[tuple[StepTrust, ...], Field(max_length=MAX_STEPS)]
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -160,45 +166,55 @@ class Calibration(AlarmScale):
         return self
 
     def write(self, folder: Path) -> None:
-        """Write `calibration.json` into the model folder `folder`."""
-        text = self.model_dump_json(indent=1)
-        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+        """Write `calibration.json` into the model folder `folder`; raise `WriteError`."""
+        write_whole(folder / FILE, self.model_dump_json(indent=1) + "\n")
 
 
-def read_calibration(folder: Path, card: ModelCard) -> Calibration | None:
+def read_calibration(folder: Path, card: ModelCard, procedure: Procedure) -> Calibration | None:
     """Read the calibration of the model in `folder`; None where it has none.
 
-    Raises `ModelError` when it is damaged, or of another model than the one on the card.
+    Raises `ModelError` when it is damaged, of another model than the one on the card, or of another
+    procedure than that by which is judged.
     """
-    path = folder / FILE
-    again = "make it again with `linewatch calibrate`, or remove it"
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    calibration, path = read_calibration_alone(folder), folder / FILE
+    if calibration is None:
         return None
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > MAX_BYTES:
-        raise ModelError(f"{path}: is larger than {MAX_BYTES} bytes: {again}")
-    try:
-        calibration = Calibration.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"{path}: {place}: {first['msg']}: {again}") from error
     if (calibration.task, calibration.temporal_sha256) != (card.task, card.temporal_sha256):
         raise ModelError(
             f"{path}: is of another model (task {calibration.task!r}, temporal_sha256 "
-            f"{calibration.temporal_sha256[:12]}...): {again}"
+            f"{calibration.temporal_sha256[:12]}...): {AGAIN}"
+        )
+    if calibration.procedure_sha256 != procedure.sha256():
+        raise ModelError(
+            f"{path}: was made by another order or other times of the steps of {card.task!r}: "
+            f"{AGAIN}"
         )
     confusion = calibration.confusion
     if confusion is not None and confusion.labels != card.labels:
         raise ModelError(
             f"{path}: confusion.labels: {list(confusion.labels)} are not the model's "
-            f"{list(card.labels)}: {again}"
+            f"{list(card.labels)}: {AGAIN}"
         )
     return calibration
+
+
+def read_calibration_alone(folder: Path) -> Calibration | None:
+    """Read the calibration in a model folder; raise `ModelError` when it is damaged."""
+    path = folder / FILE
+    try:
+        data = read_regular(path, MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_BYTES:
+        raise ModelError(f"{path}: is larger than {MAX_BYTES} bytes: {AGAIN}")
+    try:
+        return Calibration.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ascii(".".join(str(part) for part in first["loc"]))[1:-1][:100]
+        raise ModelError(f"{path}: {place}: {first['msg']}: {AGAIN}") from error
 
 
 def logit(score: float) -> float:

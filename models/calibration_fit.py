@@ -29,11 +29,14 @@ _MAX_ITERATIONS = 100
 
 @dataclass(frozen=True)
 class Accusation:
-    """A confirmed deviation of the monitor, with its score and what it was."""
+    """A confirmed deviation of the monitor, with its score and what it was.
+
+    One that the judge could not score has None: it is an alarm, whatever the threshold.
+    """
 
     recording: str
     kind: FoundKind
-    score: float
+    score: float | None
     is_real: bool
     is_normal: bool
     """Whether it is of a unit without a known deviation."""
@@ -78,11 +81,12 @@ def fit_scale(accusations: Sequence[Accusation], *, weight: float) -> AlarmScale
 
     Ridge, Newton's steps, halved where they overshoot; no randomness. A slope below 0 is 0: that
     a better score means less is chance. Without a real one nothing is known of what is real: the
-    score is then the probability.
+    score is then the probability. Accusations without a score are left out.
     """
+    accusations = [one for one in accusations if one.score is not None]
     if not any(one.is_real for one in accusations):
         return AS_SCORED
-    scores = np.array([logit(one.score) for one in accusations])
+    scores = np.array([logit(one.score) for one in accusations if one.score is not None])
     weights, real = counted(accusations, weight=weight)
     weights *= len(accusations) / weights.sum()
     kinds = sorted({one.kind for one in accusations})
@@ -122,20 +126,27 @@ def _loss(design: Floats, target: Floats, weights: Floats, found: Floats, ridge:
 
 
 def conformal_threshold(
-    false_probabilities: Sequence[float], *, hours: float, budget: float, shift_hours: float
+    false_probabilities: Sequence[float],
+    *,
+    hours: float,
+    budget: float,
+    shift_hours: float,
+    num_always: int = 0,
 ) -> tuple[float, bool]:
     """Return the smallest threshold within the budget, and whether the hours show that it is.
 
-    `false_probabilities` are those of the false accusations in `hours` of normal units. Within it
-    is (how many reach the threshold, plus 1) / hours <= budget / shift_hours. Where the hours are
-    too few for that, it is just above the highest of them: 0 where there are none.
+    `false_probabilities` are those of the false accusations in `hours` of normal units, and
+    `num_always` more reach any threshold. Within it is (how many reach the threshold, plus 1) /
+    hours <= budget / shift_hours, where the probabilities are by scales that did not learn from
+    them. Where the hours are too few for that, it is just above the highest of them: 0 where there
+    are none.
 
     >>> conformal_threshold([0.2, 0.6], hours=16.0, budget=1.0, shift_hours=8.0)
     (0.20000000000000004, True)
     >>> conformal_threshold([0.25], hours=1.0, budget=1.0, shift_hours=8.0)
     (0.25000000000000006, False)
     """
-    allowed = math.floor(hours * budget / shift_hours + 1e-9) - 1
+    allowed = math.floor(hours * budget / shift_hours + 1e-9) - 1 - num_always
     ordered = sorted(false_probabilities, reverse=True)
     too_many = ordered[max(allowed, 0) :]
     threshold = math.nextafter(too_many[0], 1.0) if too_many else 0.0
@@ -144,9 +155,9 @@ def conformal_threshold(
 
 @dataclass(frozen=True)
 class HeldOut:
-    """An accusation's probability, and whether that is an alarm, as other recordings teach it."""
+    """An accusation's probability, and whether it is an alarm, as other recordings teach it."""
 
-    probability: float
+    probability: float | None
     is_alarm: bool
 
 
@@ -169,12 +180,15 @@ def hold_out(
         scales[recording], _ = scale_of(
             others, weight=weight, hours=left, budget=budget, shift_hours=shift_hours
         )
-    judged: list[HeldOut] = []
-    for one in accusations:
-        scale = scales[one.recording]
-        probability = scale.probability(one.score, one.kind)
-        judged.append(HeldOut(probability, probability >= scale.threshold))
-    return judged
+    return [judged(one, scales[one.recording]) for one in accusations]
+
+
+def judged(one: Accusation, scale: AlarmScale) -> HeldOut:
+    """Judge an accusation by a scale."""
+    if one.score is None:
+        return HeldOut(None, is_alarm=True)
+    probability = scale.probability(one.score, one.kind)
+    return HeldOut(probability, probability >= scale.threshold)
 
 
 def scale_of(
@@ -185,13 +199,25 @@ def scale_of(
     budget: float,
     shift_hours: float,
 ) -> tuple[AlarmScale, bool]:
-    """Return the scale that the accusations ask for, and whether the hours show the budget."""
+    """Return the scale that the accusations ask for, and whether the hours show the budget.
+
+    The threshold is that of their probabilities by the scales of the other recordings: its own
+    scale has learned that the false ones are false, so that one more, of a new recording, is not
+    as they are.
+    """
     scale = fit_scale(accusations, weight=weight)
-    false = [
-        scale.probability(o.score, o.kind) for o in accusations if o.is_normal and not o.is_real
-    ]
+    false = [one for one in accusations if one.is_normal and not one.is_real]
+    scored = [one for one in false if one.score is not None]
+    others = {
+        name: fit_scale([one for one in accusations if one.recording != name], weight=weight)
+        for name in {one.recording for one in scored}
+    }
     threshold, is_shown = conformal_threshold(
-        false, hours=hours, budget=budget, shift_hours=shift_hours
+        [p for one in scored if (p := judged(one, others[one.recording]).probability) is not None],
+        hours=hours,
+        budget=budget,
+        shift_hours=shift_hours,
+        num_always=len(false) - len(scored),
     )
     return scale.model_copy(update={"threshold": threshold}), is_shown
 

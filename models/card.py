@@ -12,6 +12,7 @@ that was trained on published features has none: it is for evaluation, and no st
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -27,6 +28,7 @@ from pydantic import (
 from industryasm.fault import UserFault
 from industryasm.vocabulary import Identifier, Task
 from models.chunks import ChunkShape
+from models.whole_files import holds, read_regular, write_whole
 
 SHIPPED = Path(__file__).parent / "shipped"
 ENCODER = "efficientnet-lite0"
@@ -62,10 +64,20 @@ class ModelCard(_Frozen):
     dim: Annotated[int, Field(gt=0, le=4096)]
     heads: Annotated[int, Field(gt=0, le=64)]
     hidden: Annotated[int, Field(gt=0, le=4096)]
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     trained_on: str
     trained_with: str
     metrics: dict[str, float] = {}
+    weights_sha256: Sha256 | None = None
+    """Of `temporal.safetensors`; None in a card of before 2026-11-24."""
+    fields_sha256: Sha256 | None = None
+    """Of all other fields, written with the card: the graph is made for what they say."""
+
+    @model_validator(mode="after")
+    def _is_as_it_was_written(self) -> Self:
+        if self.fields_sha256 not in (None, self._digest()):
+            raise ValueError("a field was changed after the card was written: train or export anew")
+        return self
 
     @model_validator(mode="after")
     def _encoder_has_its_hash(self) -> Self:
@@ -77,10 +89,15 @@ class ModelCard(_Frozen):
         """Return how the stream is cut for this model."""
         return ChunkShape(self.window, self.overlap, self.chunk, self.lookahead)
 
-    def write(self, folder: Path) -> None:
-        """Write `card.json` into `folder`."""
-        text = self.model_dump_json(indent=2)
-        (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+    def write(self, folder: Path) -> ModelCard:
+        """Write `card.json` into `folder`, and return it as it is there; raise `WriteError`."""
+        card = self.model_copy(update={"fields_sha256": self._digest()})
+        write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+        return card
+
+    def _digest(self) -> str:
+        fields = self.model_dump(mode="json", exclude={"fields_sha256"})
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def shipped_model(task_id: str) -> Path:
@@ -89,7 +106,7 @@ def shipped_model(task_id: str) -> Path:
     Raises `ModelError` when none does.
     """
     folder = SHIPPED / task_id
-    if not (folder / "card.json").is_file():
+    if not holds(Path.is_file, folder / "card.json"):
         raise ModelError(
             f"no model for task {task_id!r} comes with Linewatch: train one with `linewatch train` "
             "and name its folder"
@@ -102,9 +119,23 @@ def read_card(folder: Path) -> ModelCard:
 
     Raises `ModelError` when the folder holds no model, or a file is not the one on the card.
     """
+    card = read_card_alone(folder)
+    check_graph(card, folder)
+    return card
+
+
+def check_graph(card: ModelCard, folder: Path) -> None:
+    """Raise `ModelError` where the graphs that a model runs are not those on its card."""
+    _check_file(folder / "temporal.onnx", card.temporal_sha256)
+    if card.encoder is not None and card.encoder_sha256 is not None:
+        _check_file(encoder_file(card.encoder), card.encoder_sha256)
+
+
+def read_card_alone(folder: Path) -> ModelCard:
+    """Read the card of a model folder; raise `ModelError` where there is none, or it is damaged."""
     path = folder / "card.json"
     try:
-        card = ModelCard.model_validate_json(path.read_bytes())
+        card = ModelCard.model_validate_json(read_regular(path))
         card.chunk_shape()
     except OSError as error:
         reason = error.strerror or error
@@ -115,9 +146,6 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelError(f"model {folder}: card.json: {place}: {first['msg']}") from error
     except ValueError as error:
         raise ModelError(f"model {folder}: card.json: {error}") from error
-    _check_file(folder / "temporal.onnx", card.temporal_sha256)
-    if card.encoder is not None and card.encoder_sha256 is not None:
-        _check_file(encoder_file(card.encoder), card.encoder_sha256)
     return card
 
 

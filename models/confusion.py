@@ -29,10 +29,10 @@ PRIOR_RUNS = 2.0
 LOOK_ALIKE = 0.1
 """Two labels look alike if each is said with at least this probability where the other is true."""
 
-TAKEN_FOR = 0.005
-"""A label is taken for another if that was said of at least this share of its runs, which is how
-often a step is done wrongly (`edge.calibration.AlarmBudget`): what then looks like a mistake is
-as likely none."""
+TAKEN_FOR = 0.001
+"""A label is taken for another if that was said of at least this share of its runs. What then looks
+like two mistakes in one unit, one step too many and one too few, is far more likely none: each
+alone happens in about 0.005 of the units (`edge.calibration.AlarmBudget`)."""
 
 _LEAST_TAKEN = 2  # runs; once is no habit
 
@@ -45,8 +45,8 @@ _SUM_TOLERANCE = 1e-2  # as the decoder takes a softmax in bfloat16
 MAX_LABELS = 256  # so many fit into the file of a calibration
 
 Label = Annotated[str, Field(min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=0)]
-Frames = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Frames = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
 class ConfusionError(UserFault, ValueError):

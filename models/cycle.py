@@ -186,8 +186,10 @@ class Cycle:
             return False
         pause_s = self._pause_s(segment, max(self.end_s, worked_until_s))
         if segment.label in self.done:
-            is_last = segment.label in self.procedure.final_steps()
-            return is_last and not self._is_first(segment.label) and pause_s < handover_s
+            step = self.procedure.step(segment.label)
+            is_last = step.id in self.procedure.final_steps()
+            begins_none = step.repeatable or not self._is_first(step.id)
+            return is_last and begins_none and pause_s < handover_s
         in_order = self._fits(segment.label) and not self._is_first(segment.label)
         return pause_s < (idle_end_s if in_order else handover_s)
 

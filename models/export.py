@@ -26,6 +26,7 @@ from models.runtimes.graph import Shape, one_line
 from models.runtimes.graph_check import Feeds, check_opset, check_parity, check_shapes, random_feeds
 from models.runtimes.onnx_runtime import OnnxGraph
 from models.step_network import StepNetwork, StepNetworkShape
+from models.whole_files import replacing_in
 
 PYTORCH = f"PyTorch {torch.__version__}"
 OPSET = 17  # the newest that the TorchScript exporter is complete for; LayerNormalization is in it
@@ -47,48 +48,48 @@ def write_model(
 
     `encoder` is the image encoder whose features it was trained on; None for published features.
     A calibration that lies there is of another model, and is removed.
-    Raises `ModelError` when the exported graph does not compute what the network does.
+    Raises `ModelError` when the exported graph does not compute what the network does, `WriteError`
+    when it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / "temporal.partial.onnx"
-    try:
-        export_temporal(network, fresh)  # a model that is here stays whole until this is done
-        (folder / calibration.FILE).unlink(missing_ok=True)
-        fresh.replace(folder / "temporal.onnx")
-    finally:
-        fresh.unlink(missing_ok=True)
-    save_file(network.state_dict(), folder / "temporal.safetensors")
     shape = network.shape
-    card = ModelCard(
-        task=task.id,
-        vocabulary_hash=task.vocabulary_hash(),
-        labels=task.labels(),
-        encoder=encoder,
-        encoder_sha256=None if encoder is None else file_sha256(encoder_file(encoder)),
-        temporal_sha256=file_sha256(folder / "temporal.onnx"),
-        feature_dim=shape.feature_dim,
-        rate_hz=rate_hz,
-        window=shape.chunk.window,
-        overlap=shape.chunk.overlap,
-        chunk=shape.chunk.chunk,
-        lookahead=shape.chunk.lookahead,
-        dim=shape.dim,
-        heads=shape.heads,
-        hidden=shape.hidden,
-        temperature=temperature,
-        trained_on=trained_on,
-        trained_with=trained_with,
-        metrics=metrics,
-    )
-    card.write(folder)
+    with replacing_in(folder) as scratch:  # a model that is here stays whole until this is done
+        graph, weights = scratch / "temporal.onnx", scratch / "temporal.safetensors"
+        export_temporal(network, graph)
+        save_file(network.state_dict(), weights)
+        card = ModelCard(
+            task=task.id,
+            vocabulary_hash=task.vocabulary_hash(),
+            labels=task.labels(),
+            encoder=encoder,
+            encoder_sha256=None if encoder is None else file_sha256(encoder_file(encoder)),
+            temporal_sha256=file_sha256(graph),
+            weights_sha256=file_sha256(weights),
+            feature_dim=shape.feature_dim,
+            rate_hz=rate_hz,
+            window=shape.chunk.window,
+            overlap=shape.chunk.overlap,
+            chunk=shape.chunk.chunk,
+            lookahead=shape.chunk.lookahead,
+            dim=shape.dim,
+            heads=shape.heads,
+            hidden=shape.hidden,
+            temperature=temperature,
+            trained_on=trained_on,
+            trained_with=trained_with,
+            metrics=metrics,
+        )
+        card = card.write(scratch)
+        (folder / calibration.FILE).unlink(missing_ok=True)
     return card
 
 
 def read_network(folder: Path, card: ModelCard) -> StepNetwork:
     """Return the network of a model folder for further training or another export.
 
-    Raises `ModelError` when its weights are not there, damaged, of another shape or not finite.
+    Raises `ModelError` when its weights are not there, not those on its card, damaged, of another
+    shape or not finite.
     """
+    path = folder / "temporal.safetensors"
     network = StepNetwork(
         StepNetworkShape(
             num_labels=len(card.labels),
@@ -100,7 +101,11 @@ def read_network(folder: Path, card: ModelCard) -> StepNetwork:
         )
     )
     try:
-        weights = load_file(folder / "temporal.safetensors")
+        if path.exists() and not path.is_file():
+            raise ModelError(f"model {folder}: temporal.safetensors is no regular file")
+        if card.weights_sha256 not in (None, file_sha256(path)):
+            raise ModelError(f"model file {path} is not the one its card.json describes (SHA-256)")
+        weights = load_file(path)
         network.load_state_dict(weights)
     except FileNotFoundError as error:
         raise ModelError(

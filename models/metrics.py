@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from industryasm.deviation import KNOWN_KINDS, KnownDeviation, KnownKind
+from industryasm.deviation import KnownDeviation, KnownKind
 from industryasm.segment import runs
 from industryasm.vocabulary import BACKGROUND
 from models.findings import Deviation
@@ -243,10 +243,6 @@ class DeviationScore:
             tuple(known for known in self.missed if known.kind == kind),
             tuple(found for found in self.invented if found.kind == kind),
         )
-
-    def by_kind(self) -> dict[KnownKind, DeviationScore]:
-        """Return the score of every kind."""
-        return {kind: self.of_kind(kind) for kind in KNOWN_KINDS}
 
 
 def match_deviations(known: Sequence[KnownDeviation], found: Sequence[Deviation]) -> DeviationScore:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,6 +19,7 @@ from models.card import (
     ModelError,
     check_fits,
     encoder_file,
+    file_sha256,
     read_card,
     watching_encoder,
 )
@@ -42,14 +44,22 @@ class Encoder(Protocol):
 
 
 def exports_folder(name: str) -> Path:
-    """Return where in the user's cache the exported files and engines of an encoder lie."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Return where in the user's cache the exported files and engines of an encoder lie.
+
+    Raises `RuntimeMissingError` for a user who has no home.
+    """
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:
+        raise RuntimeMissingError(
+            f"there is no folder for what is made of {name}: set XDG_CACHE_HOME or HOME"
+        ) from error
     return cache / "linewatch" / "exports" / name
 
 
 def load_encoder(
     name: str, runtime: RuntimeName = "auto", *, num_threads: int = 0, fallback: bool = False
-) -> Encoder:
+) -> OnnxEncoder:
     """Load a shipped encoder; its `runtime` tells what really runs it.
 
     `num_threads` is for the processor, 0 for all cores: stations that share a machine take one
@@ -57,8 +67,10 @@ def load_encoder(
     Raises `RuntimeMissingError` when the runtime asked for is not here, `ModelError` when the file
     does not load or gives no finite features.
     """
-    path, folder = encoder_file(name), exports_folder(name)
-    graph = open_graph(path, folder, runtime, num_threads=num_threads, fallback=fallback)
+    path = encoder_file(name)
+    graph = open_graph(
+        path, lambda: exports_folder(name), runtime, num_threads=num_threads, fallback=fallback
+    )
     return OnnxEncoder(graph, path)
 
 
@@ -94,19 +106,22 @@ def load_model(
     card = read_card(folder)
     check_fits(card, task, folder)
     path = folder / "temporal.onnx"
-    graph = open_graph(path, folder, runtime, num_threads=num_threads, fallback=fallback)
+    graph = open_graph(path, lambda: folder, runtime, num_threads=num_threads, fallback=fallback)
     return TemporalModel(graph, card, folder)
 
 
 def open_graph(
     path: Path,
-    exports: Path,
+    exports: Callable[[], Path],
     runtime: RuntimeName,
     *,
     num_threads: int = 0,
     fallback: bool = False,
 ) -> Graph:
-    """Load the ONNX file `path` on a runtime; what was made of it before lies in `exports`."""
+    """Load the ONNX file `path` on a runtime.
+
+    What was made of it before lies in `exports()`, asked for where a runtime takes such files.
+    """
     try:
         return _open(path, exports, runtime, num_threads=num_threads)
     except RuntimeMissingError as missing:
@@ -118,7 +133,9 @@ def open_graph(
         return graph
 
 
-def _open(path: Path, exports: Path, runtime: RuntimeName, *, num_threads: int) -> Graph:
+def _open(
+    path: Path, exports: Callable[[], Path], runtime: RuntimeName, *, num_threads: int
+) -> Graph:
     if runtime in ("auto", "onnxruntime"):
         return OnnxGraph(path, num_threads=num_threads)
     if runtime == "cuda":
@@ -126,22 +143,22 @@ def _open(path: Path, exports: Path, runtime: RuntimeName, *, num_threads: int) 
     if runtime in ("tensorrt", "tensorrt-rtx"):
         from models.runtimes.tensorrt_runtime import TensorRtGraph
 
-        return TensorRtGraph(path, exports, back_end=runtime)
+        return TensorRtGraph(path, exports(), back_end=runtime)
     from models.runtimes.openvino_runtime import OpenVinoGraph, int8_file
 
     if runtime == "openvino-int8":
-        return OpenVinoGraph(int8_file(path, exports), num_threads=num_threads)
+        return OpenVinoGraph(int8_file(path, exports()), num_threads=num_threads)
     precision: Literal["f32", "bf16"] = "bf16" if runtime == "openvino-bf16" else "f32"
     return OpenVinoGraph(path, precision=precision, num_threads=num_threads)
 
 
 class OnnxEncoder:
-    """An image encoder that was exported to ONNX, on some runtime."""
+    """An image encoder that was exported to ONNX, on some runtime; `sha256` is its ONNX file's."""
 
     def __init__(self, graph: Graph, path: Path) -> None:
         """Raise `ModelError` when `graph`, loaded for `path`, is no image encoder that works."""
         self.height, self.width, self.feature_dim = _sizes(graph, path)
-        self.runtime = graph.runtime
+        self.runtime, self.sha256 = graph.runtime, file_sha256(path)
         self._graph = graph
         noise = np.random.default_rng(0).integers(0, 256, (1, self.height, self.width, 3), np.uint8)
         if not np.isfinite(self.encode(noise)).all():

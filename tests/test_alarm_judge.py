@@ -22,6 +22,7 @@ from models.deviations import (
     Deviation,
     DeviationState,
     Finding,
+    MonitorConfig,
 )
 from models.metrics import match_deviations
 from models.soft_time import MEMORY_S, SoftTime
@@ -70,6 +71,33 @@ def begun(a_judge: AlarmJudge, until_s: float = 30.0) -> AlarmJudge:
     return a_judge
 
 
+@pytest.mark.parametrize("step", ["b", "c"])
+@pytest.mark.parametrize("followed", [True, False])
+def test_what_was_seen_of_a_last_step_counts_as_of_any_other(step: str, *, followed: bool) -> None:
+    """The unit ends with the last step that was recognised; what is missed comes behind it."""
+
+    def missed(seen: float) -> float | None:
+        a_judge, monitor = judge(), CycleMonitor(ORDER, MonitorConfig.of(ORDER))
+        work = [(4.5 * place, label) for place, label in enumerate("abc")]
+        work += [(20.0 + start_s, label) for start_s, label in work] if followed else []
+        spans = [(t, t + 4, s, seen if (s, t < 15) == (step, True) else 1.0) for t, s in work]
+        a_judge.see(*frames([*spans, (59.0, 60.0, BACKGROUND, 1.0)]))
+        found: list[Finding] = []
+        for start_s, end_s, label, certainty in spans:
+            if certainty == 1.0:
+                segment = Segment(start_s, end_s, label)
+                a_judge.take(segment)
+                found += a_judge.judge(monitor.observe(segment, end_s), end_s)
+        found += a_judge.judge(monitor.close(60.0), 60.0)
+        told = [d for d in found if isinstance(d, Deviation) and d.state == "confirmed"]
+        assert [(d.kind, d.step, d.cycle) for d in told] == [("missed", step, 1)]
+        return told[0].probability
+
+    assert [missed(seen) for seen in (0.0, 0.25, 0.5, 0.75)] == pytest.approx(
+        [0.98, 0.75, 0.5, 0.25]
+    )
+
+
 @pytest.mark.parametrize("kind", ["missed", "wrong_part", "incomplete", "too_short"])
 @pytest.mark.parametrize(
     ("step", "probability"),
@@ -101,7 +129,7 @@ def test_what_was_seen_in_the_next_unit_does_not_excuse_a_missed_step() -> None:
 @pytest.mark.parametrize(
     ("kind", "step", "span", "probability"),
     [
-        ("too_long", "c", (9.0, 19.0), 0.8 * 2 / 8),  # 2 s beyond its limit of 8 s
+        ("too_long", "c", (9.0, 19.0), 0.8 * 2 / 3),  # 2 s beyond its limit of 8 s
         ("out_of_order", "b", (4.0, 6.0), 0.9 * 0.5),  # half of its usual time
         ("unexpected", UNEXPECTED, (6.0, 9.0), 0.7),
         ("repeated", "a", (20.0, 24.0), 0.5),  # the weaker of both times
@@ -127,7 +155,7 @@ def test_the_score_is_how_well_the_accused_work_was_seen(
 def test_a_step_that_goes_on_is_scored_by_its_frames() -> None:
     a_judge = judge()
     a_judge.see(*frames([(0, 20, "c", 0.75)]))
-    for until_s, probability in ((8.0, 0.02), (12.0, 0.75 * 4 / 8), (20.0, 0.75)):
+    for until_s, probability in ((8.0, 0.02), (12.0, 0.75 * 4 / 5), (20.0, 0.75 * 12 / 13)):
         found = a_judge.judge([accusation("too_long", "c", (0.0, until_s), "suspected")], until_s)
         assert said(found)[0][1:] == ("suspected", pytest.approx(probability, abs=1e-3))
 

@@ -268,7 +268,7 @@ def test_processes_that_torchrun_starts_train_one_model(toys: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr[-6000:]
     assert done.stdout.count("toys: 4 recordings, toy-car, toy-train") == 1
     header = json.loads(read_header(out / WEIGHTS).run)
-    precision = answer_training.precision_on(torch.device("cpu"))
+    precision = answer_training.language_precision_on(torch.device("cpu"))
     assert (header["processes"], header["config"]["precision"]) == (2, precision)
     assert load_answer_model(out, cache=tmp_path).card == read_card(out)
 

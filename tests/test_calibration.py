@@ -18,11 +18,10 @@ from typer.testing import CliRunner
 from edge import watch
 from edge.calibration_cli import calibration_words
 from edge.calibration_diagram import reliability_svg
-from edge.evaluation.watched import is_normal
 from edge.messages import StationStarted
 from edge.pipeline import load_pipeline
 from industryasm.deviation import FoundKind
-from industryasm.recording import Recording
+from industryasm.procedure import Procedure
 from industryasm.vocabulary import load_task
 from linewatch import app
 from models.calibration import (
@@ -49,10 +48,11 @@ from models.calibration_fit import (
     separation,
 )
 from models.card import SHIPPED, ModelError, read_card
-from models.deviations import Deviation
+from models.confusion import MAX_LABELS, fit_confusion
 from tests.test_watching import deployment
 
 TASK = "gear-reducer"
+PROCEDURE = load_task(TASK).procedure()
 
 
 def accusations(real: list[float], false: list[float], *, normal: bool = True) -> list[Accusation]:
@@ -232,6 +232,52 @@ def test_a_recording_is_judged_by_the_others_alone() -> None:
     assert judged(of_itself) == judged(made) != judged(of_others)
 
 
+def test_a_new_recording_has_no_more_false_alarms_than_the_budget() -> None:
+    """The scale learns from the false accusations that then make its threshold."""
+    kinds: list[FoundKind] = ["missed", "repeated", "rework", "out_of_order"]
+    rng, hours, rate = np.random.default_rng(3), 20.0, 1.0
+    new = [sigmoid(score) for score in rng.normal(-0.3, 1.5, 500)]
+
+    def drawn() -> list[Accusation]:
+        false = [
+            Accusation(f"n{i}", kinds[rng.integers(4)], sigmoid(rng.normal(-0.3, 1.5)), False, True)
+            for i in range(rng.poisson(rate * hours))
+        ]
+        real = [
+            Accusation(f"r{i}", kinds[rng.integers(4)], sigmoid(rng.normal(1.2, 1.5)), True, False)
+            for i in range(20)
+        ]
+        return false + real
+
+    in_a_shift = []
+    for _ in range(40):
+        scale, is_shown = scale_of(drawn(), weight=0.05, hours=hours, budget=1.0, shift_hours=8.0)
+        assert is_shown
+        alarms = [scale.probability(s, k) >= scale.threshold for s in new for k in kinds]
+        in_a_shift.append(float(np.mean(alarms)) * rate * 8)
+    assert np.mean(in_a_shift) <= 1.0
+
+
+def sigmoid(nats: float) -> float:
+    return 1 / (1 + math.exp(-nats))
+
+
+def test_what_cannot_be_scored_uses_up_the_budget_first() -> None:
+    assert conformal_threshold([0.4], hours=24.0, budget=1.0, shift_hours=8.0) == (0.0, True)
+    found = conformal_threshold([0.4], hours=24.0, budget=1.0, shift_hours=8.0, num_always=2)
+    assert found == (math.nextafter(0.4, 1.0), True)
+    _, is_shown = conformal_threshold([0.4], hours=24.0, budget=1.0, shift_hours=8.0, num_always=3)
+    assert not is_shown
+    unscored = [Accusation(f"u{i}", "missed", None, False, True) for i in range(3)]
+    made = accusations([0.9] * 9, [0.2] * 8)
+    _, is_shown = scale_of(made + unscored, weight=0.1, hours=24.0, budget=1.0, shift_hours=8.0)
+    assert not is_shown
+    assert fit_scale(made + unscored, weight=0.1) == fit_scale(made, weight=0.1)
+    hours = {one.recording: 1.0 for one in made + unscored}
+    held = hold_out(made + unscored, weight=0.1, hours=hours, budget=1.0, shift_hours=8.0)
+    assert [(one.probability, one.is_alarm) for one in held[-3:]] == [(None, True)] * 3
+
+
 def test_planted_miscalibration_is_seen_in_the_reliability_bins() -> None:
     rng = np.random.default_rng(7)
     given = rng.uniform(0, 1, 50_000)
@@ -288,6 +334,7 @@ def calibration(folder: Path) -> Calibration:
         threshold=0.25,
         task=card.task,
         temporal_sha256=card.temporal_sha256,
+        procedure_sha256=PROCEDURE.sha256(),
         data=("set <1> & more",),
         split="validation",
         budget=1.0,
@@ -313,12 +360,36 @@ def calibration(folder: Path) -> Calibration:
     )
 
 
+def mixed_up(frames: float, runs: int) -> str:
+    """Return a confusion of two labels with so many frames and runs, as JSON."""
+    rows = f'"said_frames": [[{frames}, 0], [0, 1]], "said_runs": [[{runs}, 0], [0, 1]]'
+    return f'{{"labels": ["a", "b"], {rows}}}'
+
+
+def test_a_calibration_by_another_procedure_is_refused(folder: Path) -> None:
+    calibration(folder).write(folder)
+    steps = (replace(PROCEDURE.steps[0], limit_s=99.0), *PROCEDURE.steps[1:])
+    for other in (replace(PROCEDURE, steps=steps), Procedure(PROCEDURE.steps[::-1])):
+        with pytest.raises(ModelError, match="another order or other times of the steps"):
+            read_calibration(folder, read_card(folder), other)
+
+
+def test_the_confusion_of_as_many_labels_as_there_may_be_can_be_read_again(folder: Path) -> None:
+    labels = tuple(f"label-{i}" for i in range(MAX_LABELS))
+    rng = np.random.default_rng(1)
+    rows = rng.dirichlet(np.ones(MAX_LABELS), size=4 * MAX_LABELS) * 1.0
+    confusion = fit_confusion(labels, [(rows, [*labels] * 4)] * 50)
+    calibration(folder).model_copy(update={"confusion": confusion}).write(folder)
+    with pytest.raises(ModelError, match=r"confusion\.labels"):
+        read_calibration(folder, read_card(folder), PROCEDURE)
+
+
 def test_what_is_written_is_read_and_taken_by_a_station(folder: Path) -> None:
     card = read_card(folder)
-    assert read_calibration(folder, card) is None
+    assert read_calibration(folder, card, PROCEDURE) is None
     written = calibration(folder)
     written.write(folder)
-    assert read_calibration(folder, card) == written
+    assert read_calibration(folder, card, PROCEDURE) == written
     load_pipeline(load_task(TASK), folder)
 
 
@@ -358,7 +429,20 @@ def test_a_station_introduces_itself_with_what_its_alarms_are_worth(
         (lambda text: text.replace('"normal_hours": 0.7', '"normal_hours": 0'), "normal_hours"),
         (lambda text: text.replace('a_hours": 0.0', 'a_hours": 9.0'), "among those of normal"),
         (lambda text: text.replace(TASK, "relay-module"), "another model"),
-        (lambda text: text + " " * (1 << 20), "larger than"),
+        (lambda text: text + " " * (4 << 20), "larger than"),
+        (lambda text: text.replace("-0.5", "-1e308"), "intercept"),
+        (lambda text: text.replace('"slope": 0.8', '"slope": 1e308'), "slope"),
+        (lambda text: text.replace('"offsets": {}', '"offsets": {"missed": 1e308}'), "offsets"),
+        (lambda text: text.replace('"version": 1', '"version": 1, "a\\n\\u001b[2J": 1'), "again"),
+        (lambda text: text.replace('"version": 1', f'"version": 1, "{"a" * 90_000}": 1'), "again"),
+        (
+            lambda text: text.replace('"confusion": null', f'"confusion": {mixed_up(1.7e308, 1)}'),
+            "said_frames",
+        ),
+        (
+            lambda text: text.replace('"confusion": null', f'"confusion": {mixed_up(1, 10**400)}'),
+            "again",
+        ),
     ],
 )
 def test_a_damaged_calibration_is_refused_with_its_file_and_place(
@@ -370,13 +454,14 @@ def test_a_damaged_calibration_is_refused_with_its_file_and_place(
     with pytest.raises(ModelError, match=says) as raised:
         load_pipeline(load_task(TASK), folder)
     assert str(path) in str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 1000
 
 
 def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
     (folder / "calibration.json").write_bytes(b"\xff\xfe\x00garbage")
     with pytest.raises(ModelError, match="calibration"):
-        read_calibration(folder, read_card(folder))
+        read_calibration(folder, read_card(folder), PROCEDURE)
 
 
 def test_the_calibration_of_another_model_is_refused(folder: Path) -> None:
@@ -417,40 +502,6 @@ def test_the_diagram_is_well_formed_and_shows_every_bin(folder: Path) -> None:
     svg = ElementTree.fromstring(reliability_svg(found))
     circles = [element for element in svg.iter() if element.tag.endswith("circle")]
     assert len(circles) == len(found.reliability)
-
-
-def test_an_accusation_belongs_to_the_unit_that_it_touches_most() -> None:
-    recording = Recording.model_validate(
-        {
-            "id": "r",
-            "task": "t",
-            "task_revision": 1,
-            "duration_s": 60,
-            "station": "s",
-            "camera": "c",
-            "operator": "o",
-            "annotator": "a",
-            "review": "draft",
-            "cycles": [
-                {"number": 1, "start_s": 0, "end_s": 20},
-                {"number": 2, "start_s": 25, "end_s": 50},
-            ],
-            "segments": [],
-            "deviations": [{"kind": "missed", "step": "x", "cycle": 1, "start_s": 0, "end_s": 20}],
-        }
-    )
-
-    def accused(start_s: float, end_s: float) -> bool:
-        return is_normal(
-            recording,
-            Deviation("i", "missed", "confirmed", "x", 9, start_s, end_s, end_s, ""),
-        )
-
-    assert not accused(5.0, 10.0)
-    assert accused(30.0, 40.0)
-    assert accused(18.0, 40.0)
-    assert not accused(20.5, 21.0), "between two units it is of the nearer one"
-    assert accused(55.0, 58.0)
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,16 @@ def test_findings_that_cannot_be_written_are_a_fault(tmp_path: Path) -> None:
     assert_one_line(done, "x.jsonl")
 
 
+def test_predictions_that_cannot_be_written_are_a_fault(tmp_path: Path) -> None:
+    out = str(tmp_path / "no" / "p.jsonl")
+    done = linewatch("predict", "gear-reducer", "--data", str(tmp_path), "--out", out)
+    assert_one_line(done, "p.jsonl: cannot be written: No such file or directory")
+
+
+def test_the_live_demo_refuses_to_print_json() -> None:
+    assert_one_line(linewatch("demo", "--json"), "--json needs --headless")
+
+
 def test_check_accepts_the_deployment_file_of_the_repository() -> None:
     done = linewatch("check", "--json")
     assert done.returncode == 0, done.stderr
@@ -200,20 +210,18 @@ def test_every_command_has_help_and_tasks_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "module",
+    ("what", "modules"),
     [
-        "linewatch",
-        "edge.watch",
-        "edge.learning",
-        "edge.cli",
-        "edge.answers.ask",
-        "edge.answers.step_answers",
-        "dashboard.demo",
-        "dashboard.hub",
+        ("the command line, before a command needs it", "linewatch"),
+        ("stations", "edge.watch, edge.pipeline, edge.cameras.process"),
+        ("the hub", "dashboard.hub"),
+        ("the pages", "dashboard.processes, dashboard.cards, dashboard.panels, dashboard.session"),
+        ("the demo", "dashboard.demo"),
+        ("answers of a step model", "edge.answers.step_answers"),
     ],
 )
-def test_importing_edge_and_dashboard_needs_no_torch(module: str) -> None:
-    code = f"import {module}, sys; assert 'torch' not in sys.modules"
+def test_what_runs_at_a_line_imports_no_torch(what: str, modules: str) -> None:
+    code = f"import {modules}, sys; assert 'torch' not in sys.modules"
     path = f"{ROOT}{os.pathsep}{ROOT / 'datasets'}"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
 

@@ -18,9 +18,10 @@ from models.temporalvlm.longvlm import merged, merged_groups, rounds
 from models.temporalvlm.model import TemporalVLM
 from models.temporalvlm.parts import parameter_counts, part_parameters
 from models.temporalvlm.systems import build_system
-from models.temporalvlm.video import SegmentedVideos, collate, segment_video
+from models.temporalvlm.video import SegmentedVideos, segment_video
 from models.temporalvlm.video_language_model import VideoLanguageModel
 from models.temporalvlm.video_tokens import VideoTokens, window_stretches
+from tests.side_by_side import collate
 from tests.tiny_llama import LANGUAGE, byte_tokenizer, tiny_llama
 from tests.tiny_system import SIZE
 

@@ -210,15 +210,16 @@ def test_a_calibration_with_the_confusion_of_other_labels_is_refused(tmp_path: P
     folder = tmp_path / "model"
     shutil.copytree(shipped_model("gear-reducer"), folder)
     path, card = folder / "calibration.json", read_card(folder)
+    procedure = load_task("gear-reducer").procedure()
     plain = json.loads(path.read_text())
     own = fit_confusion(card.labels, [(np.eye(len(card.labels)), list(card.labels))])
     path.write_text(json.dumps(plain | {"confusion": own.model_dump()}))
-    calibration = read_calibration(folder, card)
+    calibration = read_calibration(folder, card, procedure)
     assert calibration is not None
     assert calibration.confusion == own
     path.write_text(json.dumps(plain | {"confusion": ALIKE.model_dump()}))
     with pytest.raises(ModelError, match=r"confusion\.labels: .*make it again"):
-        read_calibration(folder, card)
+        read_calibration(folder, card, procedure)
 
 
 def test_calibrating_counts_the_confusion_by_which_the_station_then_decodes(
@@ -342,7 +343,7 @@ def taken(*pairs: tuple[str, str], times: int = 3) -> Confusion:
     return APART.model_copy(update={"said_runs": tuple(tuple(row) for row in said.tolist())})
 
 
-def test_a_step_is_taken_for_another_as_often_as_steps_go_wrong() -> None:
+def test_a_step_is_taken_for_another_if_that_was_seen_twice() -> None:
     one_way = taken(("fit-gasket", "fit-cover"))
     assert one_way.taken_for()["fit-gasket"] == ("fit-cover",)
     assert one_way.taken_for()["fit-cover"] == ()

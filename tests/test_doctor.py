@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.doctor import Plan, Speed, advice
+from edge.doctor_cli import machine_lines
+from edge.machine import this_machine
 from linewatch import app
+from models.runtimes.gpu import Gpu
 from models.runtimes.graph import RuntimeName
 
 pytestmark = pytest.mark.timeout(120)
@@ -54,6 +58,13 @@ def test_the_machine_is_told_and_what_is_missing_says_how_to_get_it() -> None:
     assert (machine["gpu"] is None) == bool(machine["no_gpu"])
     assert set(told["missing"]) <= set(get_args(RuntimeName))
     assert "openvino-int8" in told["missing"]  # the cache is empty
+
+
+@pytest.mark.parametrize(("memory_mib", "says"), [(23034, "23034 MiB"), (None, "not told")])
+def test_a_gpu_without_memory_of_its_own_is_told(memory_mib: int | None, says: str) -> None:
+    gpu = Gpu("NVIDIA GB10", (12, 1), "580.95.05", memory_mib)
+    lines = "\n".join(machine_lines(replace(this_machine(), gpu=gpu)))
+    assert re.search(f"NVIDIA GB10, sm121, .*{says}, driver 580", lines)
 
 
 def test_stations_are_told_without_their_cameras_passwords(tmp_path: Path) -> None:

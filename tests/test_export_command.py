@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from industryasm.recording import AnnotatedSegment, Recording, write_data_set
 from industryasm.vocabulary import Task, load_task
 from linewatch import app
-from models.card import SHIPPED, encoder_file, file_sha256, read_card
+from models.calibration import read_calibration
+from models.card import SHIPPED, encoder_file, file_sha256, read_card, read_card_alone
 from models.runtime import load_encoder, load_model
 from models.runtimes.artefact import Artefact, card_file
 from models.runtimes.gpu import find_gpu
@@ -286,8 +287,75 @@ def test_weights_that_do_not_hold_are_refused_and_nothing_is_written(
     model: Path, damage: Callable[[Path], None], says: str
 ) -> None:
     damage(model / "temporal.safetensors")
+    vouch_for_no_weights(model)
     before = {path.name: file_sha256(path) for path in model.iterdir()}
     result = export(model)
     assert says in str(result.exception)
     assert "\n" not in str(result.exception)
     assert {path.name: file_sha256(path) for path in model.iterdir()} == before
+
+
+def vouch_for_no_weights(model: Path) -> None:
+    """Make the card one of before cards had the hash of their weights."""
+    card = read_card_alone(model)
+    card.model_copy(update={"weights_sha256": None}).write(model)
+
+
+def other_training(path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(path)
+    save_file({name: 1.5 * values for name, values in weights.items()}, path)
+
+
+@pytest.mark.parametrize(
+    ("of_before", "says"),
+    [(False, "is not the one its card"), (True, "temporal.safetensors: differs from the card's")],
+)
+def test_the_weights_of_another_training_replace_nothing(
+    model: Path, *, of_before: bool, says: str
+) -> None:
+    other_training(model / "temporal.safetensors")
+    if of_before:
+        vouch_for_no_weights(model)
+    before = {path.name: file_sha256(path) for path in model.iterdir()}
+    assert says in str(export(model).exception)
+    assert {path.name: file_sha256(path) for path in model.iterdir()} == before
+
+
+def test_a_model_whose_graph_was_spoiled_is_mended_from_its_weights(model: Path) -> None:
+    good = file_sha256(model / "temporal.onnx")
+    (model / "temporal.onnx").write_bytes(b"half a gra")
+    assert "not the one its card" in str(export(model, "--to", "openvino").exception)
+    assert exported(model).files == {"temporal.onnx": good}
+    load_model(model, TASK)
+    (model / "temporal.onnx").write_bytes(b"half a gra")
+    vouch_for_no_weights(model)
+    assert "not the one its card" in str(export(model).exception), "nobody vouches for the weights"
+
+
+def test_a_calibration_follows_the_graph_that_computes_the_same(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models import export as writer
+    from models.calibration import Calibration
+
+    shipped = json.loads((SHIPPED / TASK.id / "calibration.json").read_text())
+    card = read_card(model)
+    own = shipped | {"temporal_sha256": card.temporal_sha256, "confusion": None}
+    Calibration.model_validate(own).write(model)
+    strip = writer.strip_traces
+
+    def by_another_version(path: Path) -> None:
+        import onnx
+
+        strip(path)
+        graph = onnx.load(path)
+        graph.producer_version = "another"
+        onnx.save(graph, path)
+
+    monkeypatch.setattr(writer, "strip_traces", by_another_version)
+    exported(model)
+    after = read_card(model)
+    assert after.temporal_sha256 != card.temporal_sha256
+    assert read_calibration(model, after, TASK.procedure()) is not None

@@ -34,8 +34,9 @@ from models.temporalvlm.frame_training import (
     frame_evidence,
 )
 from models.temporalvlm.model import TemporalVLM
-from models.temporalvlm.video import SegmentedVideos, collate
+from models.temporalvlm.video import SegmentedVideos
 from models.temporalvlm.video_crops import LabelledVideo, VideoCrops
+from tests.side_by_side import collate
 
 WIDTH, TEXT_DIM = 5, 12
 CUT = SegmentationConfig(segments=3, frames=4)

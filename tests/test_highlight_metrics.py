@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from models.language.answers import Highlight
 from models.language.highlight_metrics import (
-    LEAST_SALIENCY,
     HighlightScore,
     average_precision,
     clip_scores,
     highlight_score,
 )
+
+LEAST_SALIENCY = {"Fair": 2.0, "Good": 3.0, "VeryGood": 4.0}
+"""What a clip's saliency (0 to 4 in QVHighlights) must be at least to be a highlight."""
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "data" / "metrics_golden"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,14 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
     model.graph.node.append(helper.make_node("Loop", ["", ""], [], body=body))
     yield "a loop", model.SerializeToString(), "loops or branches"
 
+    values = helper.make_tensor("values", TensorProto.FLOAT, [1], [float("nan")])
+    places = helper.make_tensor("places", TensorProto.INT64, [1], [0])
+    sparse = helper.make_sparse_tensor(values, places, [8])
+    for name, value in (("sparse_value", sparse), ("any_name", [sparse, sparse])):
+        model = changed()
+        model.graph.node.append(helper.make_node("Constant", [], ["few"], **{name: value}))
+        yield f"a constant's {name}", model.SerializeToString(), "Constant holds sparse weights"
+
     model = changed()
     function = helper.make_function("f", "F", ["x"], ["y"], [], [helper.make_opsetid("", 17)])
     model.functions.append(function)
@@ -112,7 +121,9 @@ def test_a_graph_that_does_not_hold_is_refused_in_one_line(tmp_path: Path) -> No
     for what, content, says in hostile():
         (tmp_path / "temporal.onnx").write_bytes(content)
         sha256 = file_sha256(tmp_path / "temporal.onnx")
-        (tmp_path / "card.json").write_text(json.dumps(card | {"temporal_sha256": sha256}))
+        (tmp_path / "card.json").write_text(
+            json.dumps(card | {"temporal_sha256": sha256, "fields_sha256": None})
+        )
         for runtime in ("onnxruntime", "openvino"):
             with pytest.raises(ModelError, match=says) as raised:
                 load_model(tmp_path, load_task("gear-reducer"), runtime)
@@ -133,7 +144,8 @@ def test_a_file_that_is_damaged_and_cut_off_is_refused(tmp_path: Path, seed: int
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.onnx"):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path in (tmp_path, tmp_path / "none.onnx", tmp_path / "pipe.onnx", Path("/dev/zero")):
         with pytest.raises(ModelError, match="cannot be read"):
             read_onnx(path)
     with (tmp_path / "huge.onnx").open("wb") as file:

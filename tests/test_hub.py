@@ -115,6 +115,27 @@ def test_bad_messages_are_counted_and_the_next_good_one_is_taken(store, script, 
     assert len(complaints) == 1  # a flood is not logged line by line
 
 
+def test_the_counts_are_logged_at_the_end_and_once_an_hour_with_new_faults(
+    store, script, caplog, monkeypatch
+):
+    monkeypatch.setattr("dashboard.hub.COUNTS_EVERY_S", 0.0)
+    station = script()
+    with (
+        caplog.at_level(logging.INFO, logger="dashboard.hub"),
+        serving(store) as hub,
+        dealer(hub) as peer,
+    ):
+        peer.send(b"{")
+        for _ in range(2):
+            peer.send(station.event(station.started(), sequence=1).to_bytes())
+            assert answer(peer).sequence == 1
+    told = [row.getMessage() for row in caplog.records if "receipted" in row.getMessage()]
+    assert [line.partition(":")[0] for line in told] == ["hub so far", "hub ends"]
+    assert told[-1].endswith(
+        "receipted 2, heartbeats 0, refused 0, bad 1, unanswered 0, failed_batches 0"
+    )
+
+
 def test_what_was_recorded_is_told_before_its_receipt_and_nothing_else(store, script):
     station, told, sent = script(), [], []
     first, second, third = (station.event(station.cycle(n)) for n in (1, 2, 3))

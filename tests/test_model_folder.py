@@ -1,12 +1,14 @@
 """Model folders: what is shipped holds, and one that was tampered with is refused."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge.pipeline import load_pipeline
 from industryasm.vocabulary import load_task
 from models.card import SHIPPED, ModelError, check_fits, encoder_file, read_card, shipped_model
 from models.runtime import load_encoder, load_model
@@ -23,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 def change_card(folder: Path, **changes: object) -> None:
     path = folder / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fields_sha256": None} | changes))
 
 
 @pytest.mark.parametrize("task_id", TASKS)
@@ -53,6 +55,7 @@ def test_what_is_shipped_stays_under_20_megabytes() -> None:
         ({"temporal_sha256": "0" * 64}, "SHA-256"),
         ({"encoder": "resnet"}, "missing"),
         ({"rate_hz": -5}, "rate_hz"),
+        ({"temperature": 1e999}, "temperature"),
         ({"colour": "red"}, "colour"),
     ],
 )
@@ -63,6 +66,23 @@ def test_a_card_that_does_not_hold_is_refused(
     with pytest.raises(ModelError, match=says) as raised:
         load_model(folder, load_task("gear-reducer"))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [{"lookahead": 0}, {"rate_hz": 4.0}, {"temperature": 9.0}])
+def test_a_card_that_was_edited_is_refused(folder: Path, change: dict[str, object]) -> None:
+    """The graph has as many places whatever the card says; recognition would be worse, unseen."""
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | change))
+    with pytest.raises(ModelError, match="changed after the card was written"):
+        read_card(folder)
+
+
+@pytest.mark.parametrize("name", ["card.json", "calibration.json", "temporal.onnx"])
+def test_a_pipe_in_a_model_s_folder_is_not_waited_for(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelError, match=name):
+        load_pipeline(load_task("gear-reducer"), folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a graph"])

@@ -221,6 +221,7 @@ def test_the_plain_decoder_stands_in_for_the_stations(tmp_path: Path, unit: Unit
         ([TASK.id, "--data", ".", "--data", "."], "twice"),
         ([TASK.id], "needs MODEL and --data"),
         (["--protocol", "prego", "--data", ".", "--decoder", "plain"], "takes no --decoder"),
+        (["--protocol", "oracle", "--data", ".", "--split", "train"], "takes no --split"),
         (["--protocol", "oracle", "--data", ".", "--data", "x"], "takes one --data, not 2"),
     ],
 )

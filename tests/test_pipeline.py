@@ -128,7 +128,7 @@ def test_a_model_is_calibrated_by_command_and_judged_with_that(
     assert result.exit_code == 0, result.output
     assert "cannot be shown" in result.output
     assert "<svg" in (folder / "reliability.svg").read_text()
-    found = read_calibration(folder, read_card(folder))
+    found = read_calibration(folder, read_card(folder), load_task(TASK).procedure())
     assert found is not None
     num_units = sum(len(recording.cycles) for recording in rendered.split("train"))
     assert (found.num_units, found.num_normal_units) == (num_units, num_units)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -136,7 +137,9 @@ def test_such_a_model_refuses_to_watch_in_one_clear_line(trained: Path) -> None:
 
 def test_a_card_names_an_encoder_with_its_hash_or_neither(trained: Path, tmp_path: Path) -> None:
     card = json.loads((trained / "card.json").read_text())
-    (tmp_path / "card.json").write_text(json.dumps(card | {"encoder": "efficientnet-lite0"}))
+    (tmp_path / "card.json").write_text(
+        json.dumps(card | {"encoder": "efficientnet-lite0", "fields_sha256": None})
+    )
     with pytest.raises(ModelError, match="given together"):
         read_card(tmp_path)
 
@@ -178,12 +181,35 @@ def test_features_that_do_not_hold_are_refused_by_file(
     assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])
+def single_array() -> bytes:
+    content = io.BytesIO()
+    np.save(content, np.zeros((3, 2)))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", single_array()])
 def test_a_file_that_holds_no_features_is_refused(toy_cars: DataSet, content: bytes) -> None:
     path = toy_cars.folder / "features" / "a.npz"
     path.write_bytes(content)
     with pytest.raises(RecordingError, match=r"a\.npz: cannot be read as features"):
         published_features(toy_cars, toy_cars.recording("a"))
+
+
+def test_an_archive_that_is_damaged_anywhere_is_read_or_refused(toy_cars: DataSet) -> None:
+    path, rng = toy_cars.folder / "features" / "a.npz", np.random.default_rng(0)
+    np.savez_compressed(path, features=rng.random((9, 2)), times_s=np.arange(9.0))
+    whole, refused = path.read_bytes(), []
+    for _ in range(500):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, len(whole), 3):
+            damaged[at] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            assert published_features(toy_cars, toy_cars.recording("a")).features.shape == (9, 2)
+        except RecordingError as error:
+            refused.append(str(error))
+    assert len(refused) > 400
+    assert not any("\n" in line for line in refused)
 
 
 def test_features_of_another_size_are_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from edge.export.inputs import views
+from edge.features import Features
 from industryasm.vocabulary import load_task
-from models.card import SHIPPED, ModelError, file_sha256
+from models.card import SHIPPED, ModelError, file_sha256, read_card
 from models.runtime import TemporalModel, load_encoder, load_model
 from models.runtimes.artefact import Artefact, card_file
-from models.runtimes.gpu import find_gpu
+from models.runtimes.gpu import Gpu, find_gpu
 from models.runtimes.graph import Graph, RuntimeMissingError
 from models.runtimes.graph_check import random_feeds
 from models.runtimes.onnx_runtime import OnnxGraph
@@ -52,6 +55,19 @@ def test_chunks_of_several_streams_are_decided_as_each_alone() -> None:
             alone, states[i] = model.decide(views[i], present[i], states[i])
             np.testing.assert_allclose(many[i], alone, atol=1e-6)
             np.testing.assert_allclose(together[0][i : i + 1], states[i][0], atol=1e-6)
+
+
+@pytest.mark.parametrize("num_frames", [1, 3, 100])
+def test_a_stream_shorter_than_a_chunk_and_its_future_is_shown_too(num_frames: int) -> None:
+    model = gear()
+    times_s = np.arange(num_frames) / model.card.rate_hz
+    rows = np.random.default_rng(4).random((num_frames, model.card.feature_dim), np.float32)
+    feeds = views(model, Features(rows, times_s))
+    assert feeds["present"][-1].any()
+    probabilities, _ = model.decide_many(
+        feeds["features"], feeds["present"], (feeds["hidden"], feeds["cell"])
+    )
+    assert probabilities.shape[0] == -(-num_frames // model.card.chunk)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
@@ -153,6 +169,61 @@ def test_int8_that_was_not_made_yet_says_how_to_make_it() -> None:
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
     with pytest.raises(RuntimeMissingError, match="--precision int8 --data DIR"):
         load_encoder(ENCODER, "openvino-int8")
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's user without an entry in the system's list and without HOME."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+def test_onnx_runtime_needs_no_folder_of_the_user(homeless: None) -> None:
+    assert load_encoder(ENCODER, "onnxruntime").runtime.startswith("onnxruntime")
+
+
+def test_a_runtime_that_keeps_files_says_where_it_could(homeless: None) -> None:
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    with pytest.raises(RuntimeMissingError, match="set XDG_CACHE_HOME or HOME") as raised:
+        load_encoder(ENCODER, "openvino-int8")
+    assert "\n" not in str(raised.value)
+    fallen = load_encoder(ENCODER, "openvino-int8", fallback=True)
+    assert fallen.runtime.endswith("in place of openvino-int8")
+
+
+def test_an_encoder_tells_which_file_it_is() -> None:
+    assert load_encoder(ENCODER).sha256 == read_card(GEAR).encoder_sha256
+
+
+# --- the GPU, as nvidia-smi tells -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "gpu"),
+    [
+        ("NVIDIA L4, 8.9, 580.65.06, 23034", Gpu("NVIDIA L4", (8, 9), "580.65.06", 23034)),
+        ("NVIDIA GB10, 12.1, 580.95.05, [N/A]", Gpu("NVIDIA GB10", (12, 1), "580.95.05", None)),
+        ("Orin (nvgpu), 8.7, N/A, Not Supported", Gpu("Orin (nvgpu)", (8, 7), "N/A", None)),
+        ("A, 8.0, 1.2, 1\nB, 9.0, 1.2, [N/A]", Gpu("A", (8, 0), "1.2", 1)),
+        ("No devices were found", None),
+        ("NVIDIA L4, [N/A], 580.65.06, 23034", None),
+    ],
+)
+def test_a_gpu_is_found_whatever_is_said_of_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, gpu: Gpu | None
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    found, reason = find_gpu()
+    assert found == gpu
+    assert bool(reason) == (gpu is None)
 
 
 # --- OpenVINO's files -----------------------------------------------------------------------------

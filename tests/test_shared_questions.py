@@ -13,8 +13,8 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 from models.temporalvlm.answer import Answer
 from models.temporalvlm.config import LinesConfig
 from models.temporalvlm.language_model import LanguageModel
-from models.temporalvlm.video import collate
 from models.temporalvlm.video_tokens import VideoTokens
+from tests.side_by_side import collate
 from tests.test_temporalvlm import INSTRUCTION, model, video
 from tests.tiny_llama import END, LANGUAGE, byte_tokenizer, tiny_llama
 

@@ -312,6 +312,8 @@ def test_what_is_no_recording_is_refused_in_one_line(
         ("{folder}@fast", "'fast' images a second; give a number"),
         ("{folder}@0", "'0' images a second"),
         ("{folder}@nan", "'nan' images a second"),
+        (f"{'x' * 300}.mp4", "xxx.mp4: cannot be read .File name too long.; check the path"),
+        (f"{'x' * 300}@5", "x@5: cannot be read .File name too long.; check the path"),
     ],
 )
 def test_a_source_that_cannot_be_is_refused(tmp_path: Path, spec: str, told: str) -> None:

@@ -34,9 +34,10 @@ from models.temporalvlm.parts import part_parameters
 from models.temporalvlm.pretrained import _save, from_folder, smollm2
 from models.temporalvlm.segmentation import change_points, cut
 from models.temporalvlm.timestamps import DigitTimestamps, WordPieceTimestamps, sentence
-from models.temporalvlm.video import SegmentedVideos, VideoError, collate, segment_video
+from models.temporalvlm.video import SegmentedVideos, VideoError, segment_video
 from models.temporalvlm.video_qformer import window_frames, windows_used
 from models.temporalvlm.video_tokens import VideoTokens
+from tests.side_by_side import collate
 from tests.tiny_llama import END, LANGUAGE, byte_tokenizer, tiny_llama
 
 AGGREGATIONS = ("none", "average", "linear", "lstm", "bilstm", "transformer", "mingru")

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from models.runtimes.graph import RuntimeMissingError
 from models.runtimes.graph_check import random_feeds
 from models.runtimes.onnx_file import read_onnx
 from models.runtimes.onnx_runtime import OnnxGraph
-from models.runtimes.tensorrt_builder import find_back_end
+from models.runtimes.tensorrt_builder import _keep_timing_cache, find_back_end
 from models.runtimes.tensorrt_graph import EnginePrecision, typed_graph
 
 pytestmark = pytest.mark.timeout(120)
@@ -63,6 +64,8 @@ def test_both_graphs_are_built_into_engines(
     ("damage", "says"),
     [
         ("engine", "not the one its card describes"),
+        ("engine a folder", "was an empty folder; the engine is built anew"),
+        ("card a folder", "Is a directory; the engine is built anew"),
         ("cut", "not the one its card describes"),
         ("card", "built anew"),
         ("no card", "built anew"),
@@ -84,6 +87,12 @@ def test_an_engine_that_does_not_hold_is_built_anew(
     match damage:
         case "engine":
             file.write_bytes(os.urandom(1000))
+        case "engine a folder":
+            file.unlink()
+            file.mkdir()
+        case "card a folder":
+            card_file(file).unlink()
+            card_file(file).mkdir()
         case "cut":
             file.write_bytes(file.read_bytes()[:-1])
         case "card":
@@ -104,6 +113,37 @@ def test_an_engine_that_does_not_hold_is_built_anew(
     assert read_artefact(file)[0] == rebuilt
 
 
+def test_a_folder_of_somebody_in_an_engines_place_is_left_there(tmp_path: Path, rtx: str) -> None:
+    file, _ = cached_engine(TEMPORAL, tmp_path, back_end="tensorrt-rtx", target="sm89")
+    for path in (file, card_file(file)):
+        path.unlink()
+        path.mkdir()
+        (path / "notes.txt").write_text("mine")
+        with pytest.raises(
+            ModelError, match="no engine can be kept here: Directory not em"
+        ) as told:
+            cached_engine(TEMPORAL, tmp_path, back_end="tensorrt-rtx", target="sm89")
+        assert str(path) in str(told.value)
+        assert (path / "notes.txt").read_text() == "mine"
+        (path / "notes.txt").unlink()
+    assert cached_engine(TEMPORAL, tmp_path, back_end="tensorrt-rtx", target="sm89")[0] == file
+
+
+def test_a_folder_that_cannot_be_looked_into_is_one_line(tmp_path: Path, rtx: str) -> None:
+    too_long = tmp_path / ("x" * 300)
+    with pytest.raises(ModelError, match="no engine can be kept here: File name too long"):
+        cached_engine(TEMPORAL, too_long, back_end="tensorrt-rtx", target="sm89")
+
+
+def test_a_timing_cache_that_cannot_be_written_is_told_and_the_engine_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only on a GPU is there a real one."""
+    config = SimpleNamespace(get_timing_cache=lambda: SimpleNamespace(serialize=lambda: b"x"))
+    _keep_timing_cache(config, tmp_path)
+    assert f"{tmp_path}: cannot be written: Is a directory" in caplog.text
+
+
 def test_an_engine_that_holds_is_kept(tmp_path: Path, rtx: str) -> None:
     source = encoder_file(ENCODER)
     file, _ = cached_engine(source, tmp_path, back_end="tensorrt-rtx", target="sm89")
@@ -121,9 +161,16 @@ def test_without_a_gpu_the_engine_is_for_several(tmp_path: Path, rtx: str) -> No
 
 
 def test_a_gpu_that_the_back_end_does_not_know_is_an_error(tmp_path: Path, rtx: str) -> None:
-    for target in ("sm90", "sm1", "__class__"):
+    for target in ("sm90", "sm1", "__class__", "current", "", "../../x", "sm89/../../x"):
         with pytest.raises(RuntimeMissingError, match="builds for sm"):
-            cached_engine(TEMPORAL, tmp_path, back_end="tensorrt-rtx", target=target)
+            cached_engine(TEMPORAL, tmp_path / "o", back_end="tensorrt-rtx", target=target)
+    assert list(tmp_path.iterdir()) == [], "nothing is made for what cannot be built"
+
+
+def test_a_gpu_is_the_same_in_capitals(tmp_path: Path, rtx: str) -> None:
+    file, artefact = cached_engine(TEMPORAL, tmp_path, back_end="tensorrt-rtx", target="SM89")
+    assert artefact.made_for == "sm89"
+    assert cached_engine(TEMPORAL, tmp_path, back_end="tensorrt-rtx", target="sm89")[0] == file
 
 
 def test_a_graph_that_tensorrt_does_not_take_is_one_line(tmp_path: Path, rtx: str) -> None:
@@ -174,6 +221,18 @@ def test_a_weight_that_fp16_cannot_hold_is_refused() -> None:
     with pytest.raises(ModelError, match="holds 1e\\+06, fp16 ends at 65504: use bf16"):
         typed_graph(model.SerializeToString(), "fp16")
     typed_graph(model.SerializeToString(), "bf16")
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_weight_that_is_cut_off_is_refused(kept: int) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra `train` is not installed")
+    model = onnx.load(TEMPORAL)
+    weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    weight.raw_data = weight.raw_data[:kept]
+    for precision in ("fp16", "bf16"):
+        with pytest.raises(ModelError, match=f"weight {weight.name} cannot be read") as raised:
+            typed_graph(model.SerializeToString(), precision)
+        assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("runtime", ["cuda", "tensorrt", "tensorrt-rtx"])

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.training.checkpoint import put_in_place, read_header
+from models.training.checkpoint import read_header
 from models.training.loop import (
     LoopConfig,
     TrainingError,
@@ -444,10 +444,3 @@ def test_half_precision_computes_in_it_and_keeps_weights_whole(tmp_path: Path) -
     assert set(seen) == {torch.bfloat16}
     dtypes = {t.dtype for t in load_file(tmp_path / "state.safetensors").values()}
     assert dtypes == {torch.float32}
-
-
-def test_a_file_is_put_in_place_of_another(tmp_path: Path) -> None:
-    (tmp_path / "part").write_text("new")
-    (tmp_path / "file").write_text("old")
-    put_in_place(tmp_path / "part", tmp_path / "file")
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("file", "new")]

@@ -75,6 +75,23 @@ def test_a_step_that_is_seen_better_later_is_not_unsure() -> None:
     assert "withdrawn" in {f.state for f in findings if isinstance(f, Deviation)}
 
 
+@pytest.mark.parametrize("pause_s", [6.0, 25.0])
+def test_a_repeatable_step_that_is_done_first_and_last_begins_no_unit(pause_s: float) -> None:
+    wipe = ProcedureStep("wipe", repeatable=True)
+    order = Procedure((wipe, ProcedureStep("a"), ProcedureStep("b", frozenset("a"))))
+    monitor, findings = CycleMonitor(order, MonitorConfig.of(order)), list[Finding]()
+    time_s = 0.0
+    for unit in (["wipe", "a", "b", "wipe"], ["a", "b", "wipe"], ["wipe", "a", "b"]) * 3:
+        for step in unit:
+            findings += monitor.observe(Segment(time_s, time_s + 4, step), time_s + 5)
+            time_s += 4.5
+        time_s += pause_s
+        findings += monitor.watch(None, time_s - 0.5)
+    findings += monitor.close(time_s)
+    assert confirmed(findings) == []
+    assert ended(findings) == [True] * 9
+
+
 def test_a_unit_with_a_step_that_was_left_is_not_complete() -> None:
     steps = list(CHAIN.steps)
     steps[1] = ProcedureStep("b", frozenset("a"), expected_s=4.0, least_s=2.5)

@@ -43,8 +43,9 @@ A person who says `wrong_part` may also mean the step itself, done with another 
 DEVIATION_KINDS: tuple[DeviationKind, ...] = get_args(DeviationKind)
 
 FoundKind = Literal[DeviationKind, "unsure"]
-"""The above, and `unsure`: would be a missed step, had nothing been hidden from the camera; or one
-of the above, were it more probable (`models.alarm_judge`)."""
+"""The above, and `unsure`: would be a missed step, had nothing been hidden from the camera; or a
+required step that was recognised with less than 50 %, and may not have been done
+(`models.conformance`); or one of the above, were it more probable (`models.alarm_judge`)."""
 
 KnownKind = Literal[DeviationKind, "wrong_execution"]
 """The above, and what only a person tells: `wrong_execution`, the step was done wrongly in another

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 
 class ProcedureError(ValueError):
@@ -78,6 +80,15 @@ class Procedure:
 
     def __contains__(self, step_id: object) -> bool:
         return step_id in self._ancestors
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the steps, their times and their order."""
+        plain = [
+            [sorted(value) if isinstance(value, frozenset) else value for value in astuple(step)]
+            for step in self.steps
+        ]
+        groups = sorted(sorted(group) for group in self.optional_groups)
+        return hashlib.sha256(json.dumps([plain, groups]).encode()).hexdigest()
 
     def step(self, step_id: str) -> ProcedureStep:
         """Return the step named `step_id`; raise `KeyError` when there is none."""

@@ -13,6 +13,7 @@ import typer
 
 from industryasm.fault import UserFault
 from industryasm.vocabulary import Task, find_task
+from models.whole_files import holds
 
 if TYPE_CHECKING:
     from edge.answers.model import AnswerModel
@@ -165,7 +166,7 @@ def _load(model: str, data: Path | None, task: Task | None) -> AnswerModel | Ste
     """Load a model that answers, or a step model with its task as the data set has it."""
     from edge.evaluation.opened import load_step_model, model_folder
 
-    if Path(model).is_dir() and not (Path(model) / "temporal.onnx").is_file():
+    if holds(Path.is_dir, model) and not (Path(model) / "temporal.onnx").is_file():
         from edge.answers.model import load_answer_model
 
         return load_answer_model(Path(model), cache=smollm2_cache())
@@ -196,7 +197,7 @@ def _of_video(answering: AnswerModel | StepAnswers, video: Path, task: Task | No
         raise UserFault(
             f"{video}: the model was trained on published features, which no video has; give --data"
         )
-    if not video.is_file():  # a number would be a camera, which never ends
+    if not holds(Path.is_file, video):  # a number would be a camera, which never ends
         raise UserFault(f"{video}: no such video file; a recording of a data set needs --data")
     features = video_features(video, load_encoder(card.encoder), rate_hz=card.rate_hz)
     duration_s = float(features.times_s[-1]) + 1 / card.rate_hz

@@ -72,7 +72,7 @@ def write_card(
     """Make the folder of a finished training a model that can be asked."""
     from safetensors.numpy import save_file
 
-    from models.training.checkpoint import put_in_place
+    from models.whole_files import put_in_place
 
     scale = {"mean": splits.scale.mean, "spread": splits.scale.spread}
     part = folder / f"{SCALE}.part"

@@ -89,13 +89,13 @@ def train(
     """Train in `folder`, or read what is trained there."""
     import torch
 
-    from edge.answers.training import precision_on
+    from edge.answers.training import language_precision_on
     from models.temporalvlm.config import SMOLLM2_135M, LinesConfig
     from models.temporalvlm.pretrained import smollm2
     from models.temporalvlm.reading import Reader, TimeLines
     from models.training.loop import LoopConfig, run_loop
 
-    precision = precision_on(device)
+    precision = language_precision_on(device)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     config = SMOLLM2_135M.model_copy(update={"lines": LinesConfig()})
     torch.manual_seed(seed)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from models.training.loop import Precision
 
 ALIGNMENT, ANSWERS = "alignment", "answers"
-ALIGNMENT_RATE, ANSWER_RATE = 4e-4, 3e-4
+ALIGNMENT_RATE, ANSWER_RATE = 4e-4, 3e-5
 """Learning rates. At 1e-3 TemporalVLM learns next to nothing on cooking (docs/log.md, 2026-11-23);
-in the second stage the adapters can read already."""
+in the second stage the adapters can read already, and unlearn it at ten times the rate."""
 VALIDATION_EXAMPLES = 12
 CHECKS = 4
 """Of each stage: as a draw, a check of the second costs tens of seconds."""
@@ -94,7 +94,7 @@ def new_model(
     return model.to(device)
 
 
-def precision_on(device: torch.device) -> Precision:
+def language_precision_on(device: torch.device) -> Precision:
     """Return what the language model computes in: bfloat16 where that is faster (twice, here)."""
     return "bfloat16" if device.type == "cuda" or has_bf16() else "float32"
 
@@ -108,7 +108,7 @@ def _language_model(training: AnswerTraining, cache: Path, device: torch.device)
         "lines": LinesConfig(times=training.times),
         "gradient_checkpointing": training.gradient_checkpointing,
     }
-    dtype = torch.bfloat16 if precision_on(device) == "bfloat16" else torch.float32
+    dtype = torch.bfloat16 if language_precision_on(device) == "bfloat16" else torch.float32
     if training.llama is None:
         config = SMOLLM2_135M.model_copy(update=changes)
         language = smollm2(config, cache=cache, dtype=dtype)
@@ -161,7 +161,7 @@ def train_answers(
             steps=steps,
             learning_rate=rate,
             check_every=max(1, steps // CHECKS),
-            precision=precision_on(device),
+            precision=language_precision_on(device),
             shard=shard,
             seed=training.seed,
         )

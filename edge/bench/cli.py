@@ -22,7 +22,9 @@ def edge(
     ] = False,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.1, max=10_000, help="Watch memory for so long (default 30)."),
+        typer.Option(
+            min=0.1, max=10_000, help="Watch memory for so long (default 30; 5 s with --quick)."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -16,6 +16,7 @@ from edge.cameras.read_ahead import ReadAhead
 from edge.cameras.recording_source import RecordingSource
 from edge.cameras.video_file import video_file_shots
 from edge.cameras.view import View
+from models.whole_files import holds
 
 # named, because they are called in the camera's own process
 NETWORK_CAMERA = "edge.cameras.network_camera:network_camera_shots"
@@ -77,10 +78,10 @@ def decode_threads() -> int:
 
 def _folder_and_rate(spec: str, rate_hz: float) -> tuple[Path, float | None]:
     """Split `pictures@10` where that names a folder; the rate is None for what is no folder."""
-    if Path(spec).is_dir():
+    if holds(Path.is_dir, spec):
         return Path(spec), rate_hz
     name, _, rate = spec.rpartition("@")
-    if not name or not Path(name).is_dir():
+    if not name or not holds(Path.is_dir, name):
         return Path(spec), None
     try:
         fps = float(rate)

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -151,12 +151,15 @@ def deviations(
     protocol: Annotated[
         Protocol, typer.Option(help="Whose steps, and what counts as found; MODEL for rendered.")
     ] = Protocol.rendered,
-    split: Annotated[SplitChoice, typer.Option(help="Which recordings.")] = SplitChoice.test,
+    split: Annotated[
+        SplitChoice, typer.Option(help="Which recordings, of rendered.")
+    ] = SplitChoice.test,
     work: Annotated[
-        Path | None, typer.Option(help="Folder for the networks' evidence, of captaincook4d.")
+        Path | None, typer.Option(help="Folder for the probes' evidence, of captaincook4d.")
     ] = None,
     decoder: Annotated[
-        DecoderName, typer.Option(help="A station's, or a plain one that knows no order.")
+        DecoderName,
+        typer.Option(help="A station's, or a plain one that knows no order; of rendered."),
     ] = DecoderName.order,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -169,6 +172,8 @@ def deviations(
     if protocol is not Protocol.rendered:
         if decoder is not DecoderName.order:
             raise UserFault(f"--protocol {protocol} takes no --decoder: leave {decoder!s} out")
+        if split is not SplitChoice.test:
+            raise UserFault(f"--protocol {protocol} takes no --split: leave {split!s} out")
         if len(data or ()) > 1:
             raise UserFault(f"--protocol {protocol} takes one --data, not {len(data or ())}")
         folder = data[0] if data else None
@@ -275,6 +280,13 @@ def _sets_folder(protocol: Protocol, data: Path | None) -> Path:
     return data
 
 
+def _written(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UserFault(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def predict(
     model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
     data: Annotated[Path, typer.Option(help="Data set.")],
@@ -286,7 +298,7 @@ def predict(
 
     which: SplitName | None = None if split is None else split.value
     num_segments = 0
-    with out.open("w", encoding="utf-8") as file:
+    with _written(out) as file:
         for recording, said in predict_recordings(model, data, which):
             segments = [asdict(segment) for segment in said.segments]
             file.write(json.dumps({"recording": recording, "segments": segments}) + "\n")

@@ -3,8 +3,8 @@
 Each row is trained with the look-ahead that it is judged with, on features as the edge has them,
 not scaled. Beside them stand the same network with the whole recording before it, that offline
 network run online as it is (what is read off at each moment from the past alone), a causal GRU and
-probes. Judged twice: the best label of each frame, and the segments that the edge's decoder gives
-out, with their delay.
+probes. Judged twice: the best label of each frame, and the segments that a decoder gives out which
+knows no order of steps (not a station's, which does), with their delay.
 """
 
 from __future__ import annotations

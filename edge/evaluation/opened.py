@@ -14,6 +14,7 @@ from models.calibration import read_calibration
 from models.card import read_card, shipped_model
 from models.decoder import StreamDecoder
 from models.runtime import TemporalModel, load_model
+from models.whole_files import holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class StepModel:
         Raises `ModelError` for a calibration that is damaged or another model's.
         """
         card = self.temporal.card
-        calibration = read_calibration(self.folder, card)
+        calibration = read_calibration(self.folder, card, self.task.procedure())
         confusion = calibration.confusion if calibration else None
         return ordered_decoder(card.labels, self.task.procedure(), card.rate_hz, confusion)
 
@@ -62,7 +63,7 @@ class Opened(StepModel):
 
 def model_folder(model: str) -> Path:
     """Return the model folder `model`, or that of the shipped model of task `model`."""
-    return Path(model) if Path(model).is_dir() else shipped_model(model)
+    return Path(model) if holds(Path.is_dir, model) else shipped_model(model)
 
 
 def load_step_model(folder: Path, data: Path | None, task: Task | None) -> StepModel:

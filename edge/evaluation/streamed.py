@@ -185,7 +185,7 @@ def evaluate_deviations(
     doubted: list[DeviationScore] = []
     simple: list[dict[str, DeviationScore]] = []
     for opened in [open_model(model, folder) for folder in data]:
-        calibration = read_calibration(opened.folder, opened.temporal.card)
+        calibration = read_calibration(opened.folder, opened.temporal.card, opened.task.procedure())
         scale = calibration if calibration and decoder == "order" else AS_SCORED
         for recording in opened.recordings(split):
             watched = watch(opened, recording, scale, decoder=decoder)

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.cameras.sources import open_source
 from edge.features import BATCH, Features, published_features
-from edge.window import RollingWindow
+from edge.window import Chunk, RollingWindow
 from industryasm.fault import UserFault
 from industryasm.recording import DataSet, Recording, SplitName
 from industryasm.stations.sample import sample_recording
@@ -101,7 +101,12 @@ def views(model: TemporalModel, features: Features, limit: int = LIMIT) -> Feeds
 def _chunks(model: TemporalModel, features: Features) -> Iterator[tuple[np.ndarray, ...]]:
     card, state = model.card, model.start()
     window = RollingWindow(card.chunk_shape(), feature_dim=card.feature_dim, rate_hz=card.rate_hz)
+    for chunk in _cut(window, features):
+        yield chunk.view[None], chunk.present[None], *state
+        _, state = model.decide(chunk.view, chunk.present, state)
+
+
+def _cut(window: RollingWindow, features: Features) -> Iterator[Chunk]:
     for feature, time_s in zip(features.features, features.times_s.tolist(), strict=True):
-        for chunk in window.push(feature, time_s):
-            yield chunk.view[None], chunk.present[None], *state
-            _, state = model.decide(chunk.view, chunk.present, state)
+        yield from window.push(feature, time_s)
+    yield from window.close()

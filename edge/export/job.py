@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Literal, cast
 from edge.export.inputs import calibration_pictures
 from edge.export.yardstick import Yardstick
 from industryasm.fault import UserFault
-from models.card import ENCODER, ModelCard, ModelError, encoder_file, file_sha256, read_card
+from models.calibration import read_calibration_alone
+from models.card import (
+    ENCODER,
+    ModelCard,
+    ModelError,
+    check_graph,
+    encoder_file,
+    file_sha256,
+    read_card_alone,
+)
 from models.runtime import exports_folder
-from models.runtimes.artefact import Artefact, Precision, card_file
+from models.runtimes.artefact import Artefact, Precision
 from models.runtimes.gpu import find_gpu
 from models.runtimes.graph import Graph, RuntimeMissingError
 from models.runtimes.graph_check import PARITY, check_parity
 from models.runtimes.onnx_runtime import OnnxGraph
+from models.whole_files import replacing_in
 
 if TYPE_CHECKING:
     from models.runtimes.tensorrt_builder import BackEndName
@@ -43,7 +53,7 @@ class Job:
 
     def __post_init__(self) -> None:
         is_encoder = str(self.model) == ENCODER
-        self.card = None if is_encoder else read_card(self.model)
+        self.card = None if is_encoder else read_card_alone(self.model)
         self.source = encoder_file(ENCODER) if is_encoder else self.model / "temporal.onnx"
         self.folder = self.out or (exports_folder(ENCODER) if is_encoder else self.model)
         self.name = ENCODER if is_encoder else self.model.resolve().name
@@ -60,33 +70,29 @@ class Job:
             read_network,
         )
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / self.source.name
-        fresh = file.with_suffix(".partial.onnx")
-        try:
+        with replacing_in(self.folder) as scratch:
+            fresh = scratch / file.name
             if self.card is None:
                 weights = _encoder_weights()
                 comparisons = export_image_encoder(fresh, real=self._yardstick.real)
             else:
                 weights = self.model / "temporal.safetensors"
                 network = read_network(self.model, self.card)
-                comparisons = export_temporal(network, fresh, real=self._yardstick.real)
-            fresh.replace(file)
-        finally:
-            fresh.unlink(missing_ok=True)
-        if self.card is not None:
-            self._follow(file)
-        artefact = self._artefact(
-            OnnxGraph(file),
-            precision="f32",
-            format="onnx",
-            source_sha256=file_sha256(weights),
-            files={file.name: file_sha256(file)},
-            made_with=PYTORCH,
-            opset=ENCODER_OPSET if self.card is None else OPSET,
-            comparisons=comparisons,
-        )
-        artefact.write(file)
+                real = self._yardstick.real if self._has_graph(self.card) else {}
+                comparisons = export_temporal(network, fresh, real=real)
+                self._follow(self.card, fresh)
+            artefact = self._artefact(
+                OnnxGraph(fresh),
+                precision="f32",
+                format="onnx",
+                source_sha256=file_sha256(weights),
+                files={file.name: file_sha256(fresh)},
+                made_with=PYTORCH,
+                opset=ENCODER_OPSET if self.card is None else OPSET,
+                comparisons=comparisons,
+            )
+            artefact.write(fresh)
         return file, artefact
 
     def to_openvino(self, precision: str) -> tuple[Path, Artefact]:
@@ -101,30 +107,28 @@ class Job:
                 f"its scales in pictures: linewatch export {ENCODER} --to openvino --precision "
                 "int8 --data DIR"
             )
+        self._check_graph()
         file = self.folder / f"{self.source.stem}.{precision}.xml"
         calibration = (
             calibration_pictures(self.data, self._yardstick.encoder)
             if stored == "int8" and self.data is not None
             else []
         )
-        digests = write_ir(self.source, file, stored, calibration=calibration)
         version = import_openvino().__version__.split("-")[0]
-        artefact = self._artefact(
-            OnnxGraph(self.source),
-            precision=stored,
-            format="openvino",
-            source_sha256=file_sha256(self.source),
-            files=digests,
-            made_with=f"openvino {version}",
-        )
-        artefact.write(file)
         run_in: Literal["bf16", "f32"] = "bf16" if stored == "bf16" else "f32"
-        try:
-            artefact = self._judged(artefact, lambda: OpenVinoGraph(file, precision=run_in))
-        except BaseException:
-            card_file(file).unlink()  # without it nothing runs what was not judged
-            raise
-        artefact.write(file)
+        with replacing_in(self.folder) as scratch:  # nothing runs what was not judged
+            fresh = scratch / file.name
+            artefact = self._artefact(
+                OnnxGraph(self.source),
+                precision=stored,
+                format="openvino",
+                source_sha256=file_sha256(self.source),
+                files=write_ir(self.source, fresh, stored, calibration=calibration),
+                made_with=f"openvino {version}",
+            )
+            artefact.write(fresh)
+            artefact = self._judged(artefact, lambda: OpenVinoGraph(fresh, precision=run_in))
+            artefact.write(fresh)
         return file, artefact
 
     def to_tensorrt(self, to: str, precision: str, gpu: str | None) -> tuple[Path, Artefact]:
@@ -132,6 +136,7 @@ class Job:
         from models.runtimes.engine_cache import cached_engine
         from models.runtimes.tensorrt_runtime import TensorRtGraph
 
+        self._check_graph()
         back_end, kind = _installed(to), cast("EnginePrecision", precision)
         file, artefact = cached_engine(
             self.source, self.folder, back_end=back_end, precision=kind, target=gpu
@@ -166,12 +171,42 @@ class Job:
             update={"comparisons": comparisons, "agreement": agreement, "not_compared": None}
         )
 
-    def _follow(self, file: Path) -> None:
-        """Bring a model folder's card after its new graph; a copy elsewhere gets no such card."""
-        assert self.card is not None
-        if file.parent.resolve() == self.model.resolve():
-            card = self.card.model_copy(update={"temporal_sha256": file_sha256(file)})
-            card.write(self.model)
+    def _check_graph(self) -> None:
+        if self.card is not None:
+            check_graph(self.card, self.model)
+
+    def _has_graph(self, card: ModelCard) -> bool:
+        """Tell whether the model's present graph is that of its card.
+
+        A card that does not vouch for the weights needs it, to compare what they compute.
+        """
+        try:
+            check_graph(card, self.model)
+        except ModelError:
+            if card.weights_sha256 is None:
+                raise
+            return False
+        return True
+
+    def _follow(self, card: ModelCard, fresh: Path) -> None:
+        """Bring the card and the calibration of a model after its `fresh` graph, beside that.
+
+        The graph computes what the one on the card does, so what was learned of that holds of it
+        too; raises `ModelError` where it does not. A copy elsewhere gets no card.
+        """
+        if self._has_graph(card):
+            weights, present = self.model / "temporal.safetensors", OnnxGraph(self.source)
+            check_parity(OnnxGraph(fresh), present.run, weights, against="the card's temporal.onnx")
+        if self.folder.resolve() != self.model.resolve():
+            return
+        sha256 = {"temporal_sha256": file_sha256(fresh)}
+        card.model_copy(update=sha256).write(fresh.parent)
+        try:
+            found = read_calibration_alone(self.model)
+        except ModelError:
+            return
+        if found is not None and found.temporal_sha256 == card.temporal_sha256:
+            found.model_copy(update=sha256).write(fresh.parent)
 
     def _artefact(self, graph: Graph, **more: object) -> Artefact:
         kind = "encoder" if self.card is None else "temporal"

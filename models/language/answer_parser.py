@@ -40,14 +40,6 @@ _OTHER_MOMENT = re.compile(
     rf"({_NUMBER}){_UNIT}[,:]? (?:saliency )?score:? ([0-9](?:\.[0-9]{{1,3}})?)\.?", _OTHER
 )
 _SPAN_INSIDE = re.compile(rf"{_NUMBER} ?(?:-|–|—|to) ?{_NUMBER}{_UNIT}", _OTHER)
-PATTERNS = (
-    _SPAN,
-    _OTHER_SPAN,
-    _TIMES_FIRST,
-    _MOMENT,
-    _OTHER_MOMENT,
-    _SPAN_INSIDE,
-)
 
 
 def read_captions(

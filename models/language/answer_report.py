@@ -14,8 +14,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from industryasm.repairs import Repairs
-
 ValueT = TypeVar("ValueT")
 
 Rule = Literal["other_wording", "swap_reversed", "cut_at_end", "cut_overlaps"]
@@ -92,9 +90,3 @@ class ReadAnswer(Generic[ValueT]):
     def counts(self) -> Counter[str]:
         """Return how often each remark was made, as "reversed span: unread"."""
         return Counter(f"{remark.what}: {remark.outcome}" for remark in self.remarks)
-
-    def add_to(self, repairs: Repairs, name: str) -> None:
-        """Count the remarks with those of other answers; `name` says which answer this is."""
-        for remark in self.remarks:
-            place = f"{name}:{remark.place.start}-{remark.place.end}"
-            repairs.add(f"{remark.what}: {remark.outcome}", place)

@@ -21,9 +21,6 @@ from models.language.answers import Highlight
 
 Floats = NDArray[np.float64]
 
-LEAST_SALIENCY = {"Fair": 2.0, "Good": 3.0, "VeryGood": 4.0}
-"""What a clip's saliency (0 to 4 in QVHighlights) must be at least to be a highlight."""
-
 
 @dataclass(frozen=True)
 class HighlightScore:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import re
 
-RESOLUTION_S = 0.1
 MAX_TIME_S = 99_999.9
 """Longest time that can be written, 27 hours: a bound for what a reader must look at."""
 TIME_PATTERN = r"(?:0|[1-9][0-9]{0,4})\.[0-9]"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.card import ModelError, Sha256
 from models.runtimes.graph import Shape
+from models.whole_files import read_regular, write_whole
 
 Format = Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"]
 Precision = Literal["f32", "fp16", "bf16", "int8"]
@@ -66,8 +67,8 @@ class Artefact(_Frozen):
     agreement: Agreement | None = None
 
     def write(self, file: Path) -> None:
-        """Write the card of `file` beside it."""
-        card_file(file).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        """Write the card of `file` beside it; raise `WriteError`."""
+        write_whole(card_file(file), self.model_dump_json(indent=2) + "\n")
 
 
 def card_file(file: Path) -> Path:
@@ -86,7 +87,7 @@ def read_artefact(file: Path) -> tuple[Artefact, dict[str, bytes]]:
     """
     path = card_file(file)
     try:
-        artefact = Artefact.model_validate_json(path.read_bytes())
+        artefact = Artefact.model_validate_json(read_regular(path))
     except OSError as error:
         raise ModelError(f"model file {path} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
@@ -103,7 +104,7 @@ def _content(file: Path, name: str, sha256: str) -> bytes:
         raise ModelError(f"model file {card_file(file)}: files: {name!r} lies outside its folder")
     path = file.with_name(name)
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise ModelError(f"model file {path} cannot be read: {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != sha256:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +26,7 @@ from models.runtimes.tensorrt_builder import (
     Batches,
     build_engine,
     find_back_end,
+    known_target,
 )
 from models.runtimes.tensorrt_graph import EnginePrecision
 
@@ -82,8 +85,9 @@ def cached_engine(
     """Return the engine for the ONNX file `source` from `folder`, built if none there holds.
 
     `target` is a GPU's architecture (`sm89`), by default that of this machine's GPU; `anew` builds
-    it whatever lies there. Raises `RuntimeMissingError` when the back end is not there, or builds
-    only on a GPU and there is none.
+    it whatever lies there. Raises `RuntimeMissingError` when the back end is not there, does not
+    know `target`, or builds only on a GPU and there is none; `ModelError` when `folder` takes no
+    engine.
     """
     found = find_back_end(back_end)
     content = read_onnx(source)
@@ -104,13 +108,13 @@ def cached_engine(
 
 def _target(back_end: BackEnd, wanted: str | None) -> str:
     if wanted is not None and back_end.builds_without_gpu:
-        return wanted
+        return known_target(back_end, wanted)
     gpu, reason = find_gpu()
     if gpu is None and back_end.builds_without_gpu:
         return PORTABLE
     if gpu is None:
         raise RuntimeMissingError(f"runtime {back_end.name} builds its engine on the GPU; {reason}")
-    if wanted not in (None, gpu.target):
+    if wanted is not None and wanted.lower() != gpu.target:
         raise RuntimeMissingError(
             f"runtime {back_end.name} builds for the GPU at hand, {gpu.target}, not for {wanted}"
         )
@@ -118,8 +122,9 @@ def _target(back_end: BackEnd, wanted: str | None) -> str:
 
 
 def _kept(file: Path, key: EngineKey) -> Artefact | None:
-    if not file.is_file():
-        return None
+    with _as_model_error(file):
+        if not file.is_file():
+            return None
     try:
         artefact, _ = read_artefact(file)
     except ModelError as error:
@@ -132,10 +137,11 @@ def _kept(file: Path, key: EngineKey) -> Artefact | None:
 
 
 def _build(back_end: BackEnd, key: EngineKey, content: bytes, file: Path, *, name: str) -> Artefact:
-    try:
+    with _as_model_error(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ModelError(f"{file.parent}: no engine can be kept here: {error.strerror}") from error
+    for path in (file, card_file(file)):
+        with _as_model_error(path):
+            _make_room(path)
     engine, inputs, outputs = build_engine(
         back_end,
         content,
@@ -159,10 +165,27 @@ def _build(back_end: BackEnd, key: EngineKey, content: bytes, file: Path, *, nam
         not_compared="an engine is compared where it runs: on its GPU",
     )
     # Two stations may build at once: each publishes whole files, and the card after its engine.
-    with TemporaryDirectory(dir=file.parent) as scratch:
+    with _as_model_error(file.parent), TemporaryDirectory(dir=file.parent) as scratch:
         fresh = Path(scratch) / file.name
         fresh.write_bytes(engine)
         artefact.write(fresh)
         fresh.replace(file)
         card_file(fresh).replace(card_file(file))
     return artefact
+
+
+@contextmanager
+def _as_model_error(path: Path) -> Iterator[None]:
+    """Raise `ModelError`, one line, for what the file system refuses at `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise ModelError(f"{path}: no engine can be kept here: {reason}") from error
+
+
+def _make_room(path: Path) -> None:
+    """Remove an empty folder, as Docker makes of a file that it was to mount, in a file's place."""
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+        logger.warning("%s was an empty folder; the engine is built anew", path)

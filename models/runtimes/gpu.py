@@ -13,12 +13,15 @@ PROBE_S = 10.0
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU; `capability` is its compute capability: (8, 9) for Ada."""
+    """One GPU; `capability` is its compute capability: (8, 9) for Ada.
+
+    `memory_mib` is None where it has none of its own: DGX Spark and Jetson share the processor's.
+    """
 
     name: str
     capability: tuple[int, int]
     driver: str
-    memory_mib: int
+    memory_mib: int | None
 
     @property
     def target(self) -> str:
@@ -54,9 +57,12 @@ def parse_gpu(table: str) -> Gpu | None:
 
     >>> parse_gpu("NVIDIA L4, 8.9, 580.65.06, 23034")
     Gpu(name='NVIDIA L4', capability=(8, 9), driver='580.65.06', memory_mib=23034)
+    >>> parse_gpu("NVIDIA GB10, 12.1, 580.95.05, [N/A]").memory_mib is None
+    True
     >>> parse_gpu("No devices were found")
     """
-    match = re.match(r"(.{1,100}), (\d+)\.(\d+), ([\d.]+), (\d+)\s*$", table, re.MULTILINE)
+    match = re.match(r"(.{1,100}), (\d+)\.(\d+), ([^,\n]+), (.+)$", table, re.MULTILINE)
     if match is None:
         return None
-    return Gpu(match[1], (int(match[2]), int(match[3])), match[4], int(match[5]))
+    memory_mib = int(match[5]) if match[5].strip().isdecimal() else None
+    return Gpu(match[1], (int(match[2]), int(match[3])), match[4], memory_mib)

@@ -3,11 +3,13 @@
 Each runtime is given these bytes and not the path, so that none follows a reference out of the
 file. What is looked for, by the field numbers of onnx.proto3 (onnx/onnx, `onnx/onnx.proto3`): data
 kept in other files, operators from elsewhere than ONNX, loops and branches (which may never end),
-and weights that are no numbers. The `onnx` package is not needed, which an edge does not have.
+sparse weights, and weights that are no numbers. The `onnx` package is not needed, which an edge
+does not have.
 """
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,6 +25,7 @@ MODEL_OPSET, MODEL_GRAPH, MODEL_TRAINING, MODEL_FUNCTION = 8, 7, 20, 25
 GRAPH_NODE, GRAPH_TENSOR, GRAPH_SPARSE = 1, 5, 15
 NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+ATTRIBUTE_SPARSE, ATTRIBUTE_SPARSES = 22, 23
 TENSOR_TYPE, TENSOR_FLOATS, TENSOR_NAME, TENSOR_RAW, TENSOR_DOUBLES = 2, 4, 8, 9, 10
 TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
 OPSET_DOMAIN, OPSET_VERSION = 1, 2
@@ -37,13 +40,16 @@ def read_onnx(path: Path) -> bytes:
     """Return the bytes of the ONNX file `path`.
 
     Raises `ModelError`, one line, when it cannot be read, is cut off or no ONNX, names data outside
-    itself, has operators that are not ONNX's, loops, branches, or weights that are not a number.
+    itself, has operators that are not ONNX's, loops, branches, sparse weights, or weights that are
+    not a number.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a pipe is waited for, a device has no end
+            raise ModelError(f"model file {path} cannot be read: it is not a regular file")
+        if about.st_size > MAX_BYTES:
             raise ModelError(
-                f"model file {path} has {size} bytes, an ONNX file at most {MAX_BYTES}"
+                f"model file {path} has {about.st_size} bytes, an ONNX file at most {MAX_BYTES}"
             )
         content = path.read_bytes()
     except OSError as error:
@@ -103,6 +109,8 @@ def _check_node(node: memoryview) -> None:
         for kind, _, view in _fields(attribute):
             if kind in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
                 raise _NotOurs(f"operator {operator} loops or branches, as no model of ours does")
+            if kind in (ATTRIBUTE_SPARSE, ATTRIBUTE_SPARSES):
+                raise _NotOurs(f"operator {operator} holds sparse weights, as no model of ours has")
             if kind in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
                 _check_tensor(view)
 

@@ -87,6 +87,8 @@ def import_openvino() -> ModuleType:
             "runtime openvino is not installed: pip install 'linewatch[openvino]', "
             "or set runtime: auto"
         ) from error
+    except RuntimeError as error:  # its telemetry asks for the user's home
+        raise RuntimeMissingError(f"runtime openvino cannot start: {one_line(error)}") from error
     module: ModuleType = openvino
     return module
 

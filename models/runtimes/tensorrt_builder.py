@@ -69,6 +69,21 @@ def find_back_end(name: BackEndName) -> BackEnd:
     return BackEnd(name, module, version)
 
 
+def known_target(back_end: BackEnd, target: str) -> str:
+    """Return the GPU's architecture `target` as engines are named by it: `SM89` is `sm89`.
+
+    Raises `RuntimeMissingError` when the back end does not build for it.
+    """
+    words = dir(back_end.module.ComputeCapability)
+    known = sorted(word.lower() for word in words if word.startswith("SM"))
+    if target.lower() not in known:
+        raise RuntimeMissingError(
+            f"runtime {back_end.name} {back_end.version} builds for {', '.join(known)}, not for "
+            f"{target!r}: use the runtime tensorrt or cuda on that GPU"
+        )
+    return target.lower()
+
+
 def build_engine(
     back_end: BackEnd,
     content: bytes,
@@ -99,7 +114,7 @@ def build_engine(
         _attempt(builder.build_serialized_network, network, config), log, "no engine is built"
     )
     if cache is not None and timing_cache is not None:
-        timing_cache.write_bytes(bytes(config.get_timing_cache().serialize()))
+        _keep_timing_cache(config, timing_cache)
     inputs = {i.name: _shape(i) for i in map(network.get_input, range(network.num_inputs))}
     outputs = {o.name: _shape(o) for o in map(network.get_output, range(network.num_outputs))}
     return bytes(engine), inputs, outputs
@@ -152,16 +167,9 @@ def _profile(builder: Any, network: Any, batches: Batches) -> Any:
 
 
 def _aim(back_end: BackEnd, config: Any, target: str) -> None:
-    known = back_end.module.ComputeCapability
-    capability = getattr(known, target.upper(), None)
-    if capability is None:
-        names = sorted(name.lower() for name in dir(known) if name.startswith("SM"))
-        raise RuntimeMissingError(
-            f"runtime {back_end.name} {back_end.version} builds for {', '.join(names)}, not for "
-            f"{target}: use the runtime tensorrt or cuda on that GPU"
-        )
+    name = known_target(back_end, target).upper()
     config.num_compute_capabilities = 1
-    config.set_compute_capability(capability, 0)
+    config.set_compute_capability(getattr(back_end.module.ComputeCapability, name), 0)
 
 
 def _open_timing_cache(back_end: BackEnd, config: Any, path: Path | None) -> Any:
@@ -172,6 +180,13 @@ def _open_timing_cache(back_end: BackEnd, config: Any, path: Path | None) -> Any
     cache = _attempt(config.create_timing_cache, content) or config.create_timing_cache(b"")
     config.set_timing_cache(cache, False)
     return cache
+
+
+def _keep_timing_cache(config: Any, path: Path) -> None:
+    try:
+        path.write_bytes(bytes(config.get_timing_cache().serialize()))
+    except OSError as error:  # what was built holds all the same; the next build takes longer
+        logger.warning("%s: cannot be written: %s", path, error.strerror or error)
 
 
 def _shape(value: Any) -> Shape:

@@ -27,7 +27,8 @@ def typed_graph(content: bytes, precision: EnginePrecision) -> bytes:
     """Return the ONNX graph `content` computing in `precision`, its inputs and outputs as before.
 
     Pictures become numbers first of all: TensorRT takes uint8 at an input, and nowhere behind it.
-    Raises `ModelError` when a weight is too large for fp16, `RuntimeMissingError` without `onnx`.
+    Raises `ModelError` when a weight is cut off, or too large for fp16; `RuntimeMissingError`
+    without `onnx`.
     """
     try:
         import onnx
@@ -65,7 +66,11 @@ def _retype(tensor: onnx.TensorProto, wanted: int) -> None:
 
     if tensor.data_type != FLOAT:
         return
-    values = numpy_helper.to_array(tensor)
+    try:
+        values = numpy_helper.to_array(tensor)
+    except Exception as error:  # NumPy's errors and onnx's own, by what of it does not hold
+        name = tensor.name or "of a constant"
+        raise ModelError(f"weight {name} cannot be read: {one_line(error)}") from error
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     if wanted == FLOAT16 and largest > LARGEST_HALF:
         raise ModelError(

@@ -242,8 +242,3 @@ SMALL = TemporalVLMConfig(
     language=SMOLLM2_135M,
     step_head=StepHeadConfig(classifier="texts", width=576),
 )
-
-
-def named(name: Literal["paper", "small"]) -> TemporalVLMConfig:
-    """Return the configuration of that name; `model_copy(update=...)` makes variants of it."""
-    return {"paper": PAPER, "small": SMALL}[name]

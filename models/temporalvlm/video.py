@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,21 +66,6 @@ def segment_video(
     times = torch.from_numpy(times_s[segmentation.index].astype(np.float64))
     rows = rows * present[..., None, None]
     return SegmentedVideos(rows[None], (times * present)[None], present[None]), segmentation
-
-
-def collate(videos: Sequence[SegmentedVideos]) -> SegmentedVideos:
-    """Put videos of one width side by side; those with fewer segments are padded."""
-    segments = max(video.present.shape[1] for video in videos)
-
-    def pad(array: Tensor) -> Tensor:
-        missing = array.new_zeros((array.shape[0], segments - array.shape[1], *array.shape[2:]))
-        return torch.cat([array, missing], dim=1)
-
-    return SegmentedVideos(
-        torch.cat([pad(video.features) for video in videos]),
-        torch.cat([pad(video.times_s) for video in videos]),
-        torch.cat([pad(video.present) for video in videos]),
-    )
 
 
 def _check(features: np.ndarray, times_s: np.ndarray, name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from industryasm.fault import UserFault
 from models.training.distributed import spread, whole, writes
+from models.whole_files import put_in_place
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW remembers of a parameter
 WEIGHT = "weight."
@@ -119,24 +119,6 @@ def load_state(
                 **{m: spread(tensors[f"{m}.{name}"], weight) for m in MOMENTS[1:]},
             }
     return header
-
-
-def put_in_place(part: Path, path: Path) -> None:
-    """Make the finished file `part` be `path`, so that a power cut leaves this or the one before.
-
-    The folder is synchronised too: the new name is in the folder, not in the file.
-    """
-    _synchronise(part)
-    part.replace(path)
-    _synchronise(path.parent)
-
-
-def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], header: Header) -> None:

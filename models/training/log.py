@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
-from models.training.checkpoint import TrainingError, put_in_place
+from models.training.checkpoint import TrainingError
 from models.training.distributed import writes
+from models.whole_files import put_in_place
 
 logger = logging.getLogger(__name__)
 
