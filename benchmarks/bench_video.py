@@ -3,8 +3,9 @@
     python benchmarks/bench_video.py [--video FILE --labels FILE] [--json]
 
 The last third goes over RTSP on loopback through the edge's own source, encoder, rolling window,
-BiLSTM and decoder, in real time. Beside it stand, under the same split and on the same frozen
-features: the majority class, a linear probe of single frames, and one of the mean of +-1 s.
+BiLSTM and the decoder that knows no order of steps, for gestures have none, in real time. Beside it
+stand, fitted on the same features of the same looks at the training part: the majority class, a
+linear probe of single frames, and one of the mean of +-1 s.
 Nothing of the video is kept. Labels are lines `start end gesture` in frames, ends inclusive; the
 gesture G0 is background.
 """
@@ -82,9 +83,10 @@ def measure(video: Path, label_file: Path, *, seed: int) -> tuple[Evaluation, in
     task = _task(truth)
     images, times = _read_video(video, encoder)
     split_s = times[-1] * 2 / 3
-    sequences = _training_looks(encoder, images, times, split_s, truth, task, seed)
+    looks = _training_looks(encoder, images, times, split_s, seed)
+    known = [frame_labels(truth, look.times_s.tolist()) for look in looks]
     network = train(
-        sequences,
+        _labelled(looks, known, task.labels()),
         StepNetworkShape(
             len(task.labels()),
             feature_dim=FEATURE_DIM,
@@ -98,14 +100,12 @@ def measure(video: Path, label_file: Path, *, seed: int) -> tuple[Evaluation, in
         ),
     )
     grid = _sampled(times)
-    plain = Features(_encode(encoder, images[grid]), times[grid])
-    known = plain.times_s < split_s
-    train_part = Features(plain.features[known], plain.times_s[known])
-    test_part = Features(plain.features[~known], plain.times_s[~known])
+    judged = grid[times[grid] >= split_s]
+    test_part = Features(_encode(encoder, images[judged]), times[judged])
     test_truth = frame_labels(truth, test_part.times_s.tolist())
     predicted = baseline_labels(
-        [train_part],
-        [frame_labels(truth, train_part.times_s.tolist())],
+        looks,
+        known,
         [test_part],
         labels=task.labels(),
         half_width=round(CONTEXT_S * RATE_HZ),
@@ -169,16 +169,13 @@ def _training_looks(
     images: np.ndarray,
     times: np.ndarray,
     split_s: float,
-    truth: list[Segment],
-    task: Task,
     seed: int,
-) -> list[LabelledSequence]:
+) -> list[Features]:
     """Encode the training part several times: other sampling phase, crop and light each time."""
     rng = np.random.default_rng(seed)
-    index = {label: i for i, label in enumerate(task.labels())}
     stride = round(SOURCE_FPS / RATE_HZ)
     side = images.shape[1]
-    sequences: list[LabelledSequence] = []
+    looks: list[Features] = []
     for look in range(NUM_LOOKS):
         chosen = np.flatnonzero(times < split_s)[look % stride :: stride]
         crop = side if look < 2 else int(side * rng.uniform(0.86, 1.0))
@@ -186,9 +183,18 @@ def _training_looks(
         gain, offset = (1.0, 0.0) if look < 2 else (rng.uniform(0.8, 1.2), rng.uniform(-15, 15))
         shown = images[chosen, y : y + crop, x : x + crop].astype(np.float32) * gain + offset
         features = _encode(encoder, np.clip(shown, 0, 255).astype(np.uint8))
-        names = frame_labels(truth, times[chosen].tolist())
-        sequences.append(LabelledSequence(features, np.array([index[name] for name in names])))
-    return sequences
+        looks.append(Features(features, times[chosen]))
+    return looks
+
+
+def _labelled(
+    looks: list[Features], known: list[list[str]], labels: tuple[str, ...]
+) -> list[LabelledSequence]:
+    index = {label: i for i, label in enumerate(labels)}
+    return [
+        LabelledSequence(look.features, np.array([index[name] for name in names]))
+        for look, names in zip(looks, known, strict=True)
+    ]
 
 
 def _encode(encoder: Encoder, images: np.ndarray) -> np.ndarray:

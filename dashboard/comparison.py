@@ -21,7 +21,10 @@ from models.metrics import (
 )
 
 TOLERATED = 1
-"""Planted deviations of a station that the demo may not find, and as many that it may invent."""
+"""Planted deviations of a station that the demo may leave untold, and as many that it may invent.
+
+What is said as `unsure` of the right step and unit is told.
+"""
 
 RATE_HZ = 10  # steps are compared on a grid as fine as the truth's
 
@@ -60,8 +63,9 @@ class StationVerdict:
     def passed(self) -> bool:
         """Whether every unit was followed and at most `TOLERATED` deviations were not told.
 
-        The same number may be invented. The demo proves that the way from the picture to the row
-        works; how good a model is, is measured by `linewatch evaluate`.
+        As many may be invented, and `unsure` counts as told (`not_told`). The demo proves that the
+        way from the picture to the row works; how good a model is, is measured by `linewatch
+        evaluate`.
         """
         followed = self.num_cycles_found == self.num_cycles
         return followed and max(len(self.not_told), len(self.deviations.invented)) <= TOLERATED

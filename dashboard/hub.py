@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 POLL_MS = 100  # the longest that a request to stop waits
 MAX_BATCH = 512  # events of one transaction
 COMPLAIN_EVERY_S = 10.0
+COUNTS_EVERY_S = 3600.0
 RETRY_S, REOPEN_S = 1.0, 5.0
 
 Item = tuple[bytes, Event | UnreadableEvent]
@@ -55,6 +56,14 @@ class HubCounts:
     unanswered: int = 0
     failed_batches: int = 0
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {number}" for name, number in vars(self).items())
+
+    @property
+    def faults(self) -> int:
+        """How much was bad, refused or failed."""
+        return self.bad + self.refused + self.failed_batches
+
 
 class Hub:
     """A listening hub that records into `store`."""
@@ -73,6 +82,7 @@ class Hub:
         self._store = store
         self._tell = tell
         self._complained_at = -COMPLAIN_EVERY_S
+        self._counted_at, self._counted_faults = time.monotonic(), 0
         self._lock = _lock(endpoint)
         self._context = zmq.Context()
         self._socket = self._listen(endpoint)
@@ -86,6 +96,7 @@ class Hub:
         """Record and receipt until `stop` is set."""
         logger.info("hub listens at %s and records into %r", self.endpoint, self._store)
         while not stop.is_set():
+            self._log_new_faults()
             if not self._socket.poll(POLL_MS, zmq.POLLIN):
                 continue
             batch = self._receive()
@@ -106,6 +117,7 @@ class Hub:
                     ]
                 )
             self._reply(batch, receipts)
+        logger.info("hub ends: %s", self.counts)
 
     def close(self) -> None:
         """Stop listening; the store stays open."""
@@ -162,6 +174,14 @@ class Hub:
             except zmq.ZMQError:
                 # gone, or not reading: the station sends again and is answered then
                 self.counts.unanswered += 1
+
+    def _log_new_faults(self) -> None:
+        """Log the counts once an hour, after one in which something was bad, refused or failed."""
+        if time.monotonic() - self._counted_at < COUNTS_EVERY_S:
+            return
+        if self.counts.faults > self._counted_faults:
+            logger.info("hub so far: %s", self.counts)
+        self._counted_at, self._counted_faults = time.monotonic(), self.counts.faults
 
     def _complain(self, reason: str) -> None:
         """Count a bad message; log one now and then, a flood must not fill the disk."""

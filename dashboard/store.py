@@ -1,5 +1,6 @@
-"""The hub's store: records each event exactly once and answers every question of the pages.
+"""The hub's store: records each event exactly once, and opens the database to the pages' questions.
 
+What a page asks is in `dashboard.questions`, what an event becomes in `dashboard.recording`.
 A duplicate is acknowledged again and not written, an event out of turn is answered with the last
 one held, an event that breaks a rule is refused and kept beside the tables with its reason.
 """

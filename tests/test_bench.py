@@ -30,6 +30,7 @@ from edge.bench.overload import overload
 from edge.bench.park import CameraPark
 from edge.bench.peers import peers
 from edge.bench.report import Report, commit_of
+from edge.bench.subject import Subject
 from edge.cameras.frame import Frame, Shot, SourceError
 from edge.cameras.read_ahead import ReadAhead
 from edge.cameras.recording_source import RecordingSource
@@ -38,10 +39,10 @@ from edge.cameras.video_file import video_file_shots
 from edge.cameras.view import View
 from edge.machine import this_machine
 from edge.pipeline import ordered_decoder
-from industryasm.vocabulary import BACKGROUND, UNEXPECTED, Task, load_task
-from models.card import ENCODER, shipped_model
+from industryasm.vocabulary import BACKGROUND, UNEXPECTED, load_task
+from models.card import ENCODER
 from models.chunks import ChunkShape
-from models.runtime import Encoder, TemporalModel, load_encoder, load_model
+from models.runtime import Encoder, load_encoder
 from tests.clip import numbered, write_clip
 
 TASK = "gear-reducer"
@@ -53,20 +54,15 @@ def encoder() -> Encoder:
 
 
 @pytest.fixture(scope="module")
-def task() -> Task:
-    return load_task(TASK)
-
-
-@pytest.fixture(scope="module")
-def model(task: Task) -> TemporalModel:
-    return load_model(shipped_model(TASK), task)
-
-
-@pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return 2 s of numbered frames at 25 Hz."""
     folder = tmp_path_factory.mktemp("bench")
     return write_clip(folder / "clip.mp4", [i / 25 for i in range(55)], size=(160, 120))
+
+
+@pytest.fixture(scope="module")
+def subject(clip: Path) -> Subject:
+    return Subject.of(load_task(TASK), clip)
 
 
 def assert_measured(row: Row) -> None:
@@ -93,10 +89,10 @@ def test_the_clips_are_of_a_camera_s_size_and_rate_and_are_made_once(
 
 @pytest.mark.parametrize("num_streams", [1, 4])
 def test_files_are_measured_against_the_bare_encoder(
-    clip: Path, task: Task, model: TemporalModel, encoder: Encoder, num_streams: int
+    clip: Path, subject: Subject, encoder: Encoder, num_streams: int
 ) -> None:
     against_encoder, against_limit = file_streams(
-        "_x", clip, task, model, encoder, num_streams=num_streams, num_rounds=1, what="x"
+        "_x", clip, subject, encoder, num_streams=num_streams, num_rounds=1, what="x"
     )
     assert_measured(against_encoder)
     assert_measured(against_limit)
@@ -118,9 +114,9 @@ def test_decoding_is_measured_against_ffmpeg_or_says_that_there_is_none(
 
 
 def test_a_stride_is_measured_against_its_window(
-    clip: Path, model: TemporalModel, encoder: Encoder
+    clip: Path, subject: Subject, encoder: Encoder
 ) -> None:
-    row = incremental(pictures(clip, encoder), model, encoder, 1)
+    row = incremental(pictures(clip, encoder), subject.model, encoder, 1)
     assert_measured(row)
     assert row.goal == Goal("at most", 1.1 * 16 / 32)
 
@@ -151,9 +147,9 @@ def test_the_measured_bilstm_with_bounded_look_ahead_is_that_of_the_network() ->
 
 
 def test_what_comes_after_the_network_is_measured(
-    clip: Path, task: Task, encoder: Encoder, tmp_path: Path
+    subject: Subject, encoder: Encoder, tmp_path: Path
 ) -> None:
-    rows = after_network(clip, task, encoder, tmp_path, seconds=2, num_rounds=1)
+    rows = after_network(subject, encoder, tmp_path, seconds=2, num_rounds=1)
     assert [row.key for row in rows] == [
         "after_network_p99_over_interval",
         "after_network_p99_over_interval_with_fsync",
@@ -180,10 +176,14 @@ def test_the_measured_units_are_decoded_as_they_are() -> None:
     assert sorted(segment.label for segment in segments) == sorted(labels[2:] * 2)
 
 
-def test_other_ways_are_measured(
-    clip: Path, task: Task, model: TemporalModel, encoder: Encoder
+def test_what_is_measured_judges_alarms_as_a_station_does(
+    subject: Subject, encoder: Encoder
 ) -> None:
-    rows = peers(clip, task, model, encoder, 1)
+    assert subject.pipeline(encoder).alarms_state() is not None
+
+
+def test_other_ways_are_measured(clip: Path, subject: Subject, encoder: Encoder) -> None:
+    rows = peers(clip, subject, encoder, 1)
     assert [row.key for row in rows if isinstance(row, NotMeasured)] in (
         [],
         ["ours_over_supervision"],
@@ -197,13 +197,11 @@ def test_a_cold_start_is_measured(clip: Path) -> None:
     assert_measured(cold_start(clip, TASK, 1))
 
 
-def test_live_cameras_are_measured(
-    clip: Path, task: Task, model: TemporalModel, encoder: Encoder
-) -> None:
+def test_live_cameras_are_measured(clip: Path, subject: Subject, encoder: Encoder) -> None:
     threads = threading.active_count()
-    bound = limits(clip, encoder, pictures(clip, encoder), model.card.rate_hz)
+    bound = limits(clip, encoder, pictures(clip, encoder), subject.model.card.rate_hz)
     assert bound.both < min(bound.decode_only, bound.network_only)
-    with CameraPark(clip, task, model, encoder, max_cameras=4) as park:
+    with CameraPark(clip, subject, encoder, max_cameras=4) as park:
         rows: list[Row] = [*four_against_one(park, num_rounds=1, window_s=1.0)]
         rows.append(memory_growth(park, seconds=0.5))
         park.max_cameras = 2

@@ -17,13 +17,13 @@ from torch.nn import functional
 
 from models.temporalvlm.aggregation import BidirectionalMinGRU, _min_gru, aggregation
 from models.temporalvlm.config import (
+    PAPER,
     SMALL,
     LinesConfig,
     QFormerConfig,
     SegmentationConfig,
     StepHeadConfig,
     TemporalVLMConfig,
-    named,
 )
 from models.temporalvlm.language_model import (
     LanguageModel,
@@ -151,7 +151,7 @@ def test_used_windows_cover_every_frame_and_none_is_idle(
 
 
 def test_six_segments_of_the_paper_have_five_windows_each() -> None:
-    assert named("paper").windows == 5
+    assert PAPER.windows == 5
     assert window_frames(96, 32, 16)[:, 0].tolist() == [0, 16, 32, 48, 64]
 
 

@@ -1,4 +1,4 @@
-"""What comes after the network: window, decoder, monitor, reporter, outbox, frame by frame.
+"""What comes after the network, frame by frame: window, decoder, monitor, judge, reporter, outbox.
 
 The features of a whole recording with deviations are computed before; the network's own time is
 taken out. Twice: with the outbox in memory (/dev/shm), and on the disk, which each event waits for.
@@ -15,11 +15,10 @@ from time import perf_counter
 import numpy as np
 
 from edge.bench.measurement import Goal, Measurement, NotMeasured, Row, p99
+from edge.bench.subject import Subject
 from edge.cameras.sources import open_source
 from edge.outbox import Outbox
-from edge.pipeline import Pipeline
 from edge.reporter import Reporter
-from industryasm.vocabulary import Task
 from models.card import read_card, shipped_model
 from models.runtime import Encoder, TemporalModel
 from models.runtimes.onnx_runtime import OnnxGraph
@@ -44,19 +43,13 @@ class _Timed(TemporalModel):
 
 
 def after_network(
-    recording: Path,
-    task: Task,
-    encoder: Encoder,
-    disk: Path,
-    *,
-    seconds: float,
-    num_rounds: int,
+    subject: Subject, encoder: Encoder, disk: Path, *, seconds: float, num_rounds: int
 ) -> list[Row]:
-    """Measure over the first `seconds` of `recording`; `disk` is a folder on the stations' disk."""
-    folder = shipped_model(task.id)
+    """Measure over the first `seconds` of its recording; `disk` is a folder on stations' disk."""
+    folder = shipped_model(subject.task.id)
     graph = OnnxGraph(folder / "temporal.onnx", num_threads=1)
     model = _Timed(graph, read_card(folder), folder)
-    features, times_s = _features(recording, seconds, model.card.rate_hz, encoder)
+    features, times_s = _features(subject.recording, seconds, model.card.rate_hz, encoder)
     rows: list[Row] = []
     key = "after_network_p99_over_interval"
     for suffix, place, words in (
@@ -67,7 +60,7 @@ def after_network(
         if not place.is_dir():
             rows.append(NotMeasured(key + suffix, what, f"there is no {place} here"))
             continue
-        runs = [_run(features, times_s, task, model, encoder, place) for _ in range(num_rounds)]
+        runs = [_run(features, times_s, subject, model, encoder, place) for _ in range(num_rounds)]
         ours = tuple(p99(seconds) for seconds in runs)
         interval_s = (1 / model.card.rate_hz,) * num_rounds
         worst_ms = max(max(seconds) for seconds in runs) * 1e3
@@ -89,13 +82,14 @@ def _features(
 def _run(
     features: list[np.ndarray],
     times_s: list[float],
-    task: Task,
+    subject: Subject,
     model: _Timed,
     encoder: Encoder,
     place: Path,
 ) -> list[float]:
     """Return the seconds that each frame took behind the network."""
-    pipeline, reporter = Pipeline(task, model, encoder), Reporter(task, boot="bench")
+    pipeline = subject.pipeline(encoder, model)
+    reporter = Reporter(subject.task, boot="bench")
     seconds = []
     with TemporaryDirectory(dir=place) as folder:
         outbox = Outbox(Path(folder) / "bench.outbox", station="bench", boot="bench")

@@ -39,7 +39,8 @@ def edge(
 
     from edge.bench.measurement import Row
     from edge.bench.report import Report, commit_of
-    from edge.bench.run import FULL, QUICK, Subject, measure_edge
+    from edge.bench.run import FULL, QUICK, measure_edge
+    from edge.bench.subject import Subject
     from edge.machine import this_machine
     from industryasm.stations.sample import sample_recording
     from industryasm.vocabulary import load_task

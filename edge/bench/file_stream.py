@@ -1,7 +1,8 @@
 """A file through the whole edge, against the bare encoder on the same pictures, batch and threads.
 
-Both use one and the same loaded encoder. The pipeline decodes, samples, scales, encodes and
-decides; the encoder alone is given pictures that were decoded before.
+Both use one and the same loaded encoder. Ours decodes, samples, scales, judges the picture, encodes
+and decides, as a station with a calibrated model; the encoder alone is given pictures that were
+decoded before.
 
 The limit is what the cores would carry if decoding and encoding were all, and shared them without
 loss: cores / (CPU of decoding + CPU of encoding), and never more than the bare encoder.
@@ -20,13 +21,13 @@ import numpy as np
 
 from edge.batching_encoder import BatchingEncoder
 from edge.bench.measurement import Goal, Measurement, in_turns
+from edge.bench.subject import Subject
+from edge.cameras.picture_health import PictureHealth
 from edge.cameras.recording_source import RecordingSource
 from edge.cameras.sources import open_source
 from edge.cameras.video_file import video_file_shots
 from edge.cameras.view import View
-from edge.pipeline import Pipeline
-from industryasm.vocabulary import Task
-from models.runtime import Encoder, TemporalModel
+from models.runtime import Encoder
 
 MIN_BATCHES = 10
 RATE_HZ = 5.0
@@ -64,8 +65,7 @@ class _CpuTime:
 def file_streams(
     variant: str,
     clip: Path,
-    task: Task,
-    model: TemporalModel,
+    subject: Subject,
     encoder: Encoder,
     *,
     num_streams: int,
@@ -86,7 +86,7 @@ def file_streams(
         return num_batches * num_streams
 
     ours, yardstick = in_turns(
-        lambda: cpu.rate("ours", lambda: _streams(clip, task, model, encoder, num_streams)),
+        lambda: cpu.rate("ours", lambda: _streams(clip, subject, encoder, num_streams)),
         lambda: cpu.rate("bare", bare),
         num_rounds,
     )
@@ -115,29 +115,27 @@ def _decode(clip: Path, encoder: Encoder) -> int:
         return sum(1 for _ in source)
 
 
-def run_pipeline(clip: Path, task: Task, model: TemporalModel, encoder: Encoder) -> int:
-    """Watch `clip` to its end, its pictures unjudged; return how many frames that were."""
-    pipeline = Pipeline(task, model, encoder)
+def run_pipeline(clip: Path, subject: Subject, encoder: Encoder) -> int:
+    """Watch `clip` to its end, whatever its pictures are; return how many frames that were."""
+    pipeline = subject.pipeline(encoder)
+    health = PictureHealth(pipeline.rate_hz)
     num_frames = 0
     with open_source(str(clip), rate_hz=pipeline.rate_hz, size=pipeline.image_size) as source:
         for frame in source:
+            health.look(frame.image, frame.time_s, frame.source_size)
             pipeline.push(frame)
             num_frames += 1
     pipeline.close()
     return num_frames
 
 
-def _streams(
-    clip: Path, task: Task, model: TemporalModel, encoder: Encoder, num_streams: int
-) -> int:
+def _streams(clip: Path, subject: Subject, encoder: Encoder, num_streams: int) -> int:
     if num_streams == 1:
-        return run_pipeline(clip, task, model, encoder)
+        return run_pipeline(clip, subject, encoder)
     shared = BatchingEncoder(encoder, num_clients=num_streams)
     try:
         with ThreadPoolExecutor(num_streams) as threads:
-            counts = threads.map(
-                lambda _: run_pipeline(clip, task, model, shared), range(num_streams)
-            )
+            counts = threads.map(lambda _: run_pipeline(clip, subject, shared), range(num_streams))
             return sum(counts)
     finally:
         shared.close()

@@ -25,13 +25,13 @@ import numpy as np
 from edge.batching_encoder import BatchingEncoder
 from edge.bench.measurement import p99
 from edge.bench.processes import cpu_s, pss_mb
+from edge.bench.subject import Subject
 from edge.cameras.live_source import LiveSource
 from edge.cameras.picture_health import PictureHealth
 from edge.cameras.sources import open_source
 from edge.pipeline import Pipeline
 from industryasm.fault import UserFault
-from industryasm.vocabulary import Task
-from models.runtime import Encoder, TemporalModel
+from models.runtime import Encoder
 
 START_S = 90.0  # until a camera's first picture, while many start at once on few cores
 POLL_S = 0.05
@@ -82,11 +82,9 @@ class Window:
 class CameraPark:
     """Any number of cameras that all show one clip, watched by one process; `with` ends it all."""
 
-    def __init__(
-        self, clip: Path, task: Task, model: TemporalModel, encoder: Encoder, *, max_cameras: int
-    ) -> None:
+    def __init__(self, clip: Path, subject: Subject, encoder: Encoder, *, max_cameras: int) -> None:
         self.max_cameras = max_cameras
-        self._clip, self._task, self._model = clip, task, model
+        self._clip, self._subject = clip, subject
         self._encoder = BatchingEncoder(encoder, num_clients=max_cameras)
         self._watches: list[_Watch] = []
 
@@ -123,8 +121,7 @@ class CameraPark:
         while len(self._watches) > num_cameras:
             self._watches.pop().close()
         while len(self._watches) < num_cameras:
-            pipeline = Pipeline(self._task, self._model, self._encoder)
-            self._watches.append(_Watch(self._url, pipeline))
+            self._watches.append(_Watch(self._url, self._subject.pipeline(self._encoder)))
         deadline_s = monotonic() + START_S
         while any(not watch.seen for watch in self._watches):
             faults = [str(watch.failure) for watch in self._watches if watch.failure]
@@ -149,7 +146,7 @@ class CameraPark:
         ]
         return Window(
             seconds=last_s - first_s,
-            rate_hz=self._model.card.rate_hz,
+            rate_hz=self._subject.model.card.rate_hz,
             rates=tuple(_rate(camera) for camera in seen),
             num_frames=len(delays),
             num_dropped=sum(watch.num_dropped for watch in self._watches) - sum(dropped),

@@ -21,21 +21,19 @@ import numpy as np
 
 from edge.bench.file_stream import run_pipeline
 from edge.bench.measurement import Goal, Measurement, NotMeasured, Row, in_turns
+from edge.bench.subject import Subject
 from edge.cameras.read_ahead import AHEAD_FRAMES
 from edge.cameras.sources import open_source
 from industryasm.fault import UserFault
-from industryasm.vocabulary import Task
 from models.runtime import Encoder, TemporalModel
 
 GOAL = Goal("at least", 1.0)
 EVERY = 5  # of 25 pictures a second
 
 
-def peers(
-    clip: Path, task: Task, model: TemporalModel, encoder: Encoder, num_rounds: int
-) -> list[Row]:
+def peers(clip: Path, subject: Subject, encoder: Encoder, num_rounds: int) -> list[Row]:
     """Measure `clip` of 25 pictures a second; a peer that is not here is a row that says so."""
-    num_frames = run_pipeline(clip, task, model, encoder)
+    num_frames = run_pipeline(clip, subject, encoder)
 
     def rate(work: Callable[[], object]) -> float:
         began_s = perf_counter()
@@ -49,7 +47,7 @@ def peers(
         (
             "ours_over_windows_anew",
             "TimeChat-style, each window encoded anew",
-            lambda: _windows_anew(clip, model, encoder),
+            lambda: _windows_anew(clip, subject.model, encoder),
         ),
     ):
         what = f"one file through the whole edge / {what}"
@@ -57,7 +55,7 @@ def peers(
             rows.append(NotMeasured(key, what, "supervision is not installed"))
             continue
         numbers = in_turns(
-            lambda: rate(lambda: run_pipeline(clip, task, model, encoder)),
+            lambda: rate(lambda: run_pipeline(clip, subject, encoder)),
             partial(rate, peer),
             num_rounds,
         )

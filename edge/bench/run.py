@@ -21,9 +21,9 @@ from edge.bench.memory import memory_growth
 from edge.bench.overload import overload
 from edge.bench.park import CameraPark
 from edge.bench.peers import peers
-from industryasm.vocabulary import Task
-from models.card import ENCODER, ModelCard, shipped_model
-from models.runtime import Encoder, TemporalModel, load_encoder, load_model
+from edge.bench.subject import Subject
+from models.card import ENCODER, ModelCard
+from models.runtime import Encoder, load_encoder
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,6 @@ FULL = Effort(
 )
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is measured: a task with its model, and a recording of it."""
-
-    task: Task
-    model: TemporalModel
-    recording: Path
-
-    @classmethod
-    def of(cls, task: Task, recording: Path) -> Subject:
-        """Load the model that comes with Linewatch for `task`."""
-        return cls(task, load_model(shipped_model(task.id), task), recording)
-
-
 def measure_edge(
     subject: Subject, effort: Effort, tell: Callable[[str], None], folder: Path | None = None
 ) -> Iterator[Row]:
@@ -75,7 +61,7 @@ def measure_edge(
     Clips are made in `folder`, by default the system's temporary one. Raises `UserFault` when a
     part of the machinery does not run, never for a goal that is missed.
     """
-    task, model = subject.task, subject.model
+    model = subject.model
     tell(f"making two clips of {effort.clip_s:g} s, if this is the first time")
     clips = bench_clips(subject.recording, effort.clip_s, folder)
     encoder, single = load_encoder(ENCODER), load_encoder(ENCODER, num_threads=1)
@@ -92,29 +78,23 @@ def measure_edge(
     tell("what comes after the network")
     disk = Path(tempfile.gettempdir())
     yield from after_network(
-        subject.recording,
-        task,
-        encoder,
-        disk,
-        seconds=effort.recording_s,
-        num_rounds=effort.num_rounds,
+        subject, encoder, disk, seconds=effort.recording_s, num_rounds=effort.num_rounds
     )
     tell("decoding by the order, and judging")
     yield from deciding(images, single, num_units=5, num_rounds=effort.num_rounds)
     tell("other ways to do it")
-    yield from peers(clips.main, task, model, encoder, effort.num_rounds)
+    yield from peers(clips.main, subject, encoder, effort.num_rounds)
     tell("cold start")
-    yield cold_start(clips.sub, task.id, effort.num_rounds)
+    yield cold_start(clips.sub, subject.task.id, effort.num_rounds)
     tell("live cameras")
     bound = limits(clips.main, encoder, images, model.card.rate_hz)
-    with CameraPark(clips.main, task, model, encoder, max_cameras=effort.max_cameras) as park:
+    with CameraPark(clips.main, subject, encoder, max_cameras=effort.max_cameras) as park:
         yield from _live(park, bound, effort)
 
 
 def _files(
     main: Path, sub: Path, subject: Subject, encoders: tuple[Encoder, Encoder], num_rounds: int
 ) -> Iterator[Measurement]:
-    task, model = subject.task, subject.model
     for threads, encoder in (("", encoders[1]), ("_all_threads", encoders[0])):
         for part, clip in (("", main), ("_substream", sub)):
             for streams, number in (("", 1), ("_4_streams", 4)):
@@ -122,8 +102,7 @@ def _files(
                 yield from file_streams(
                     f"{streams}{part}{threads}",
                     clip,
-                    task,
-                    model,
+                    subject,
                     encoder,
                     num_streams=number,
                     num_rounds=num_rounds,
