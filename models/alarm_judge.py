@@ -30,6 +30,10 @@ or one is the trace of the other, where whole times of X are said to be Y (`TAKE
 
     missed, wrong_part X        Y was done twice in this cycle, or half as long again as usual
     repeated, out_of_order Y    X was not done in this cycle so far
+
+And whatever was taken for what before, `missed` or `wrong_part` X is `unsure` where another step
+was done twice, once in the place of X: one mistake of the recogniser is far likelier than two at
+once of the worker.
 """
 
 from __future__ import annotations
@@ -165,6 +169,9 @@ class AlarmJudge:
         if alike := self._look_alike(deviation) or self._taken_for_another(deviation):
             why = f"{_words(deviation.step)} and {_words(alike)} look alike here"
             return _doubted(judged, now_s, why, was_said=was_said)
+        if double := self._done_in_its_place(deviation):
+            why = f"{_words(double)} was done twice, once where {_words(deviation.step)} was due"
+            return _doubted(judged, now_s, why, was_said=was_said)
         if probability >= self._scale.threshold:
             return [judged]
         return _doubted(judged, now_s, f"only {int(100 * probability)} % sure", was_said=was_said)
@@ -242,6 +249,26 @@ class AlarmJudge:
             left = (o for o in others if self._once(o) and not self._times_done(o, *cycle))
             return next(left, None)
         return None
+
+    def _done_in_its_place(self, deviation: Deviation) -> str | None:
+        """Return a step that was done twice, once where the accused one was due; None if none."""
+        step, cycle = deviation.step, self._cycle(deviation.cycle)
+        if self._scale.confusion is None or deviation.kind not in _NOT_DONE or not self._once(step):
+            return None
+        before, behind = self._procedure.predecessors(step), self._procedure.successors(step)
+        since_s = max((time.end_s for time in self._first_times(before, cycle)), default=cycle[0])
+        for other in (one.id for one in self._procedure.steps if one.id != step):
+            others = self._first_times(behind - {other}, cycle)
+            until_s = min((time.start_s for time in others), default=inf)
+            times = self._times_done(other, *cycle)
+            in_place = any(since_s <= time.start_s and time.end_s <= until_s for time in times)
+            if self._once(other) and len(times) > 1 and in_place:
+                return other
+        return None
+
+    def _first_times(self, steps: Iterable[str], cycle: Span) -> list[Segment]:
+        done = (self._times_done(step, *cycle) for step in steps)
+        return [times[0] for times in done if times]
 
     def _is_done_too_much(self, step: str, cycle: Span) -> bool:
         times = self._times_done(step, *cycle)

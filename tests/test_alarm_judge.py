@@ -15,6 +15,7 @@ from industryasm.segment import Segment
 from industryasm.vocabulary import BACKGROUND, UNEXPECTED, load_task
 from models.alarm_judge import AlarmJudge, doubted_kind
 from models.calibration import AS_SCORED, AlarmScale
+from models.confusion import fit_confusion
 from models.deviations import (
     CycleEnded,
     CycleMonitor,
@@ -69,6 +70,28 @@ def begun(a_judge: AlarmJudge, until_s: float = 30.0) -> AlarmJudge:
     a_judge.see(*frames([(0, 4, "a", 0.9), (4, 8, "b", 0.6), (8, until_s, BACKGROUND, 1.0)]))
     a_judge.judge([CycleStarted(1, 0.0, 1.0)], 1.0)
     return a_judge
+
+
+@pytest.mark.parametrize(
+    ("spans", "is_unsure"),
+    [
+        ([(0, "a"), (5, "a"), (10, "c")], True),
+        ([(0, "a"), (5, "c"), (10, "c")], True),
+        ([(0, "a"), (5, "c")], False),
+    ],
+)
+def test_a_step_is_unsure_where_another_was_done_twice_and_once_in_its_place(
+    spans: list[tuple[float, str]], *, is_unsure: bool
+) -> None:
+    labels = fit_confusion(LABELS, [(np.eye(5), list(LABELS))])
+    a_judge = judge(AS_SCORED.model_copy(update={"confusion": labels}))
+    a_judge.see(*frames([(t, t + 4, step, 1.0) for t, step in spans]))
+    for start_s, step in spans:
+        a_judge.take(Segment(start_s, start_s + 4, step))
+    cycle = [CycleStarted(1, 0.0, 1.0), accusation("missed", "b", (4.0, 20.0))]
+    (found,) = [f for f in a_judge.judge([*cycle], 20.0) if isinstance(f, Deviation)]
+    assert (found.kind == "unsure") == is_unsure
+    assert ("was done twice, once where b was due" in found.detail) == is_unsure
 
 
 @pytest.mark.parametrize("step", ["b", "c"])

@@ -295,7 +295,7 @@ def test_an_accusation_that_hangs_on_steps_that_look_alike_is_unsure(
     assert found.detail.removeprefix("because; ") in both
 
 
-@pytest.mark.parametrize(("kind", "step", "span"), ACCUSATIONS)
+@pytest.mark.parametrize(("kind", "step", "span"), ACCUSATIONS[1:])
 @pytest.mark.parametrize(
     ("evidence", "confusion"),
     [
@@ -368,4 +368,5 @@ def test_a_step_done_twice_may_be_the_other_that_it_is_taken_for(
     ):
         (found,) = judged(kind, step, span, evidence=clear, confusion=taken(pair))
         assert isinstance(found, Deviation)
-        assert found.kind == (kind if is_sure else "unsure")
+        # that the cover is done again where the gasket is missed is doubted whatever the pair
+        assert found.kind == (kind if is_sure and kind != "missed" else "unsure")
