@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from industryasm.cli import data
 from industryasm.fault import UserFault
+from industryasm.frame_times import read_frame_times
 from industryasm.inspection.data_statistics import describe
 from industryasm.inspection.problem import Problem
 from industryasm.inspection.step_style import PAPER, contrast, style_of_position
@@ -291,6 +293,18 @@ def test_nobody_may_be_in_two_splits(tmp_path: Path, key: str, value: str, level
     assert f"{key} {value!r} is in train, test" in problem.message
 
 
+@pytest.mark.parametrize("key", ["video", "features"])
+def test_one_file_under_two_names_may_not_be_in_two_splits(tmp_path: Path, key: str) -> None:
+    names = ["one.bin", "two.bin"]
+    (tmp_path / names[0]).write_bytes(b"")
+    (tmp_path / names[1]).hardlink_to(tmp_path / names[0])
+    rows = [annotation(name[:3], **{key: name}) for name in names]
+    write_set(tmp_path, *rows, splits={"train": ["one"], "test": ["two"]})
+    (problem,) = validate_data_set(tmp_path, videos=False).problems
+    assert (problem.level, problem.kind) == ("error", "split-leak")
+    assert f"{key} 'one.bin' is in train, test" in problem.message
+
+
 TENTHS = [index / 10 for index in range(100)]
 
 
@@ -470,6 +484,31 @@ def test_pictures_are_those_on_screen_by_pts(tmp_path: Path) -> None:
     assert [number_of(picture) for _, picture in found] == [0, 1, 2, 3, 4, 5, 6]
     assert [time for time, _ in found] == pytest.approx([0, 0.1, 0.2, 1.5, 1.6, 3.0, 3.1])
     assert found[0][1].shape == (24, 32, 3)
+
+
+def test_frames_before_the_cut_of_a_trimmed_video_are_no_frames(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mp4", [i / 25 for i in range(25)])
+    trimmed = tmp_path / "trimmed.mp4"
+    options = {"avoid_negative_ts": "disabled"}  # an edit list hides what is before 0
+    with av.open(str(whole)) as read, av.open(str(trimmed), "w", options=options) as written:
+        source = read.streams.video[0]
+        target = written.add_stream_from_template(source)
+        for packet in read.demux(source):
+            if packet.dts is not None:
+                packet.pts -= round(0.4 / source.time_base)
+                packet.dts -= round(0.4 / source.time_base)
+                packet.stream = target
+                written.mux(packet)
+    times = read_frame_times(trimmed)
+    assert (len(times), times.starts_s[0], times.end_s) == (15, 0, pytest.approx(0.6))
+    found = list(thumbnails(trimmed, [0.0, 0.2, 9.0], height=24))
+    assert [number_of(picture) for _, picture in found] == [10, 15, 24]
+    one = annotation(video="trimmed.mp4", duration_s=0.6, rate_hz=25, cycles=[], deviations=[])
+    one["segments"] = [{"start_s": 0, "end_s": 0.4, "label": "place"}]
+    (tmp_path / "set").mkdir()
+    trimmed.rename(tmp_path / "set" / "trimmed.mp4")
+    write_set(tmp_path / "set", one)
+    assert validate_data_set(tmp_path / "set").problems == ()
 
 
 def test_show_puts_pictures_above_or_says_why_not(tmp_path: Path) -> None:

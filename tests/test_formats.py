@@ -1,6 +1,7 @@
 """Formats of annotation tools: read as the tools write them, hostile files refused by place."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -218,6 +219,23 @@ def test_csv_layers_are_read() -> None:
     assert {layer.name: len(layer.rows) for layer in bench.layers} == {"steps": 3, "left hand": 1}
 
 
+def test_a_break_in_a_csv_cell_parts_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text('recording,start_s,end_s,label\r\none,0,1,"fit\r\nshaft"\r\none,1,2,"a\n\nb"\n')
+    (one,) = read_csv(path, Repairs())
+    assert spans(one.layers[0]) == [(0, 1, "fit\nshaft"), (1, 2, "a\n\nb")]
+    assert [row.place for row in one.layers[0].rows] == [f"{path}:3", f"{path}:6"]
+
+
+@pytest.mark.parametrize("name", ["one.csv", "one.eaf", "one.boris", "one.json", "one.xml"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    kinds = {".csv": "csv", ".eaf": "elan", ".boris": "boris", ".json": "label-studio"}
+    reader, _ = READERS[kinds.get(Path(name).suffix, "cvat")]
+    with pytest.raises(ForeignFileError, match=f"{name}: cannot be read: is no regular file"):
+        reader(tmp_path, Repairs())
+
+
 def test_marks_blanks_and_line_ends_of_other_systems_are_repaired_and_counted(
     tmp_path: Path,
 ) -> None:
@@ -265,9 +283,11 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>\n<ANNOTATION_DOCUMEN
         ("boris", "[3.28,", "[-1,", "observation 'bench', event 9: is before 0"),
         ("boris", "[3.28,", "[NaN,", "bench.boris: NaN is no number"),
         ("boris", "[3.28,", "[1e999,", "event 9: inf is no number"),
+        ("boris", "[3.28,", f"[{10**400},", "event 9: 10+ is no number"),
         ("boris", "[3.28,", "[true,", "event 9: True is no number"),
         ("boris", "[3.28,", "[2.4,", r"must end after it starts, not \[2.4, 2.4\)"),
         ("boris", '"beep", "", ""', '"boop", "", ""', "event 5: 'boop' is not in the ethogram"),
+        ("boris", '"left hand", "desc', '"\\ud800", "desc', r"'.ud800' after .* is half a char"),
         ("boris", '"time offset": 0.0', '"time offset": 3.0', "has a time offset"),
         ("boris", '"observation #1"', '"bench"', "key 'bench' is given twice"),
         ("boris", '.mp4"], "2"', '.mp4", "b.mp4"], "2"', "player 1 plays 2 files"),
@@ -277,6 +297,7 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>\n<ANNOTATION_DOCUMEN
         ("label-studio", '"start": 11', '"start": null', "ranges.0.start: Input should be"),
         ("label-studio", '"start": 11', '"start": 1.5', "ranges.0.start: Input should be"),
         ("label-studio", '"end": 34', f'"end": {10**30}', "later than"),
+        ("label-studio", '"end": 34', f'"end": {10**400}', "10 to 10+ is no span of time"),
         ("label-studio", '"annotations"', '"labels"', "not as JSON-MIN"),
         ("label-studio", '"video": ', '"a": "a.mp4", "b": ', "its data names 2 videos"),
         ("cvat", "<version>1.1", "<version>2.0", "is of version '2.0'"),
@@ -286,6 +307,7 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>\n<ANNOTATION_DOCUMEN
         ("cvat", 'outside="1"', 'outside="yes"', "outside is 'yes'"),
         ("cvat", "step=3", "step=0", "frame_filter 'step=0'"),
         ("cvat", 'frame="16"', 'frame="' + "9" * 50 + '"', "is no whole number"),
+        ("cvat-images", "<size>6", "<size>999999999999", "length is 999999999999 frames"),
         ("cvat-images", 'id="3"', 'id="2"', "image 2: comes after 2"),
         ("csv", "start_s", "start", "bench.csv:1: the header is 'recording,start,end_s"),
         ("csv", "0.4", "nan", "bench.csv:2: 'nan' is no number"),

@@ -1,6 +1,7 @@
 """`linewatch data import` and `export`: foreign annotations become a data set and come back."""
 
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -135,6 +136,40 @@ def test_boris_takes_a_subject_as_steps_and_the_other_as_a_track(
     assert story(recording) == STORY
     assert [(t.name, t.segments[0].label) for t in recording.tracks] == [("left-hand", "hold")]
     assert (recording.duration_s, recording.annotator) == (4.0, "unknown")
+
+
+@pytest.mark.parametrize("kind", ["elan", "boris"])
+def test_an_empty_layer_of_steps_makes_no_other_one_the_steps(tmp_path: Path, kind: str) -> None:
+    hand = Track(
+        name="left-hand",
+        segments=(AnnotatedSegment(start_s=1, end_s=2, label=STEPS[0]),),
+    )
+    write_data_set(
+        tmp_path / "a", name="a", splits={"train": [make_recording("one", (), tracks=(hand,))]}
+    )
+    run("export", kind, tmp_path / "a", tmp_path / "b")
+    run("import", kind, tmp_path / "b", tmp_path / "c", "--task", "relay-module")
+    (again,) = DataSet(tmp_path / "c").recordings()
+    assert again.segments == ()
+    assert again.tracks == (hand,)
+
+
+def test_the_only_layer_is_taken_for_the_steps_and_counted_where_it_has_another_name(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "one.csv"
+    words = ("import", "csv", source, tmp_path / "out", "--task", "relay-module", "--json")
+    source.write_text(f"recording,start_s,end_s,label,layer\none,1,2,{STEPS[0]},left-hand\n")
+    counted = json.loads(run(*words))["repairs"]
+    assert counted == {"only layer with rows taken for the steps": 1}
+    shutil.rmtree(tmp_path / "out")
+    assert json.loads(run(*words, "--tier", "left-hand"))["repairs"] == {}
+
+
+def test_a_label_with_a_break_is_of_two_words(tmp_path: Path) -> None:
+    source = write_csv(tmp_path, 'a,0,1,"fit\nshaft"', "a,1,2,pack")
+    run("import", "csv", source, tmp_path / "out", "--new-task", "work")
+    assert DataSet(tmp_path / "out").task("work").labels()[1:3] == ("fit-shaft", "pack")
 
 
 def test_a_name_that_is_no_id_is_made_one_and_counted(tmp_path: Path) -> None:

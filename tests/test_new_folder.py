@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from industryasm.fault import UserFault
-from industryasm.new_folder import new_folder
+from industryasm.new_folder import check_new, new_folder
 
 
 @pytest.mark.parametrize("is_there", [False, True])
@@ -43,3 +43,38 @@ def test_a_place_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserFault, match="cannot be made"), new_folder(tmp_path / "file" / "data"):
         pytest.fail("the block must not be entered")
+
+
+def test_a_name_that_is_too_long_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(UserFault, match="cannot be made: File name too long"):
+        check_new(tmp_path / ("a" * 300))
+
+
+def test_what_another_wrote_there_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+
+    def write() -> None:
+        with new_folder(target) as folder:
+            (folder / "a").write_text("ours")
+            target.mkdir()
+            (target / "a").write_text("theirs")
+
+    with pytest.raises(UserFault, match="cannot be made: Directory not empty"):
+        write()
+    assert list(tmp_path.iterdir()) == [target]
+    assert (target / "a").read_text() == "theirs"
+
+
+def test_an_empty_folder_that_is_mounted_gets_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "data"
+    target.mkdir()
+    inode = target.stat().st_ino
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == target)
+    with new_folder(target) as folder:
+        assert folder.parent.parent == target, "so that nothing is moved between file systems"
+        (folder / "recordings").mkdir()
+        (folder / "dataset.json").write_text("index")
+    assert {path.name for path in target.iterdir()} == {"recordings", "dataset.json"}
+    assert target.stat().st_ino == inode

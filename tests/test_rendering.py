@@ -8,7 +8,15 @@ from pathlib import Path
 import av
 import pytest
 
-from industryasm.recording import DataSet, Recording, RecordingError, read_recording
+from industryasm.fault import UserFault
+from industryasm.recording import (
+    DataSet,
+    DataSetIndex,
+    Recording,
+    RecordingError,
+    read_recording,
+    write_index,
+)
 from industryasm.stations.rendering import RATE_HZ, named_looks, render_data_set, render_recording
 from industryasm.stations.script import PLANTABLE
 from industryasm.vocabulary import load_task
@@ -146,7 +154,8 @@ def test_a_rendering_that_was_stopped_goes_on_and_a_finished_one_is_done_anew(
     assert again == files
     next(rendered(stopped))
     assert done.stat().st_mtime_ns > written_ns, "it has its index, and is done anew"
-    (stopped / "dataset.json").unlink()
+    assert not (stopped / "dataset.json").exists(), "until it is whole again"
+    assert [path.stem for path in (stopped / "recordings").iterdir()] == [names[0]]
     other = next(rendered(stopped, cycles=2))
     assert len(other.cycles) == 2, "what lies there is of other work"
 
@@ -160,3 +169,59 @@ def test_a_rendering_that_was_stopped_goes_on_and_a_finished_one_is_done_anew(
         next(rendered(stopped))
     assert done.read_bytes() == kept, "a video is there whole or not at all"
     assert not list(stopped.rglob("*.part.*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [
+        ("somebody's work", {"train": ("a", "b")}),
+        ("rendered relay-module, seed 4", {"train": ("relay-module-4-0000",)}),
+        ("rendered relay-module, seed 3", {"test": ("relay-module-3-0000",)}),  # was split anew
+    ],
+)
+def test_the_index_of_another_data_set_is_left_alone(
+    tmp_path: Path, name: str, splits: dict
+) -> None:
+    write_index(tmp_path, DataSetIndex(name=name, splits=splits))
+    kept = (tmp_path / "dataset.json").read_bytes()
+    with pytest.raises(UserFault, match=f"holds the data set .{name}.*name another folder"):
+        next(
+            render_data_set(load_task("relay-module"), tmp_path, num_recordings=1, cycles=1, seed=3)
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
+    assert (tmp_path / "dataset.json").read_bytes() == kept
+
+
+def test_a_video_that_is_made_anew_has_no_annotation_until_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render(tmp_path, [None])
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("industryasm.recording.Recording.write", fails)
+    with pytest.raises(KeyboardInterrupt):
+        render(tmp_path, ["missed"])
+    assert (tmp_path / "videos" / "one.mp4").is_file()
+    assert list((tmp_path / "recordings").iterdir()) == []
+
+
+def test_an_annotation_and_an_index_are_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = render(tmp_path, [None])
+    path = tmp_path / "recordings" / "one.json"
+    kept = path.read_bytes()
+
+    def fails_half_way(self: Path, text: str, **_: object) -> None:
+        self.write_bytes(text[:9].encode())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", fails_half_way)
+    with pytest.raises(KeyboardInterrupt):
+        recording.write(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        write_index(tmp_path, DataSetIndex(name="one", splits={"train": ("one",)}))
+    assert path.read_bytes() == kept
+    assert not (tmp_path / "dataset.json").exists()

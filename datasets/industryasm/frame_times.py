@@ -50,6 +50,7 @@ class FrameTimes:
 def read_frame_times(video: Path) -> FrameTimes:
     """Read the frames' times from a video's packets, without decoding a picture.
 
+    Packets that the container says are not shown, as before a trimmed MP4's cut, are no frames.
     Raises `RecordingError` for a file that is no video, and for frames without a time.
     """
     import av
@@ -65,7 +66,7 @@ def read_frame_times(video: Path) -> FrameTimes:
                     float((packet.duration or 0) * stream.time_base),
                 )
                 for packet in container.demux(stream)
-                if packet.pts is not None and stream.time_base is not None
+                if packet.pts is not None and stream.time_base is not None and not packet.is_discard
             )
     except (av.FFmpegError, OSError) as error:
         raise RecordingError(f"{video}: cannot be read as a video: {error}") from error

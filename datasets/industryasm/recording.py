@@ -30,6 +30,8 @@ from pydantic import (
 
 from industryasm.deviation import KnownDeviation, KnownKind
 from industryasm.fault import UserFault
+from industryasm.json_keys import keys_given_twice
+from industryasm.regular_file import size_of_file
 from industryasm.segment import Segment
 from industryasm.vocabulary import (
     UNEXPECTED,
@@ -41,6 +43,9 @@ from industryasm.vocabulary import (
 )
 
 INDEX_FILE = "dataset.json"
+
+MAX_NOTE = 1000  # characters
+MAX_DURATION_S = 10_000_000  # 116 days: more is a slip, or is to fill the memory
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 SplitName = Literal["train", "validation", "test"]
@@ -91,7 +96,7 @@ class AnnotatedDeviation(_Span):
     kind: KnownKind
     step: str
     cycle: Annotated[int, Field(ge=1)]
-    note: Annotated[str, StringConstraints(max_length=1000)] = ""
+    note: Annotated[str, StringConstraints(max_length=MAX_NOTE)] = ""
     """What the annotator wrote, or what the set that it was imported from calls it."""
 
 
@@ -113,7 +118,7 @@ class Recording(_Frozen):
     task_revision: Annotated[int, Field(ge=1)]
     video: str | None = None
     features: str | None = None
-    duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    duration_s: Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
     rate_hz: Annotated[float, Field(gt=0, le=240)] | None = None
     width: Annotated[int, Field(gt=0)] | None = None
     height: Annotated[int, Field(gt=0)] | None = None
@@ -161,18 +166,13 @@ class Recording(_Frozen):
         ]
 
     def write(self, folder: Path) -> None:
-        """Write the annotation into the data set at `folder`."""
-        path = self._path(folder)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self._text(), encoding="utf-8")
+        """Write the annotation into the data set at `folder`; it is there whole or not at all."""
+        _write_whole(annotation_path(folder, self.id), self._text())
 
     def lies_in(self, folder: Path) -> bool:
         """Tell whether the data set at `folder` has this annotation, word for word."""
-        path = self._path(folder)
+        path = annotation_path(folder, self.id)
         return path.is_file() and path.read_bytes() == self._text().encode()
-
-    def _path(self, folder: Path) -> Path:
-        return folder / "recordings" / f"{self.id}.json"
 
     def _text(self) -> str:
         return self.model_dump_json(indent=1) + "\n"
@@ -230,7 +230,7 @@ class DataSet:
 
     def recording(self, recording_id: str) -> Recording:
         """Read one annotation; raise `RecordingError` when it is absent or does not hold."""
-        recording = _read_json(self.folder / "recordings" / f"{recording_id}.json", Recording)
+        recording = _read_json(annotation_path(self.folder, recording_id), Recording)
         if recording.id != recording_id:
             raise RecordingError(f"{recording_id}.json says it is {recording.id!r}")
         return recording
@@ -245,6 +245,11 @@ class DataSet:
         """Return the data set's own vocabulary of this name, else the one with Linewatch."""
         own = self.folder / "tasks" / f"{task_id}.yaml"
         return read_task(own) if own.is_file() else load_task(task_id)
+
+
+def annotation_path(folder: Path, recording_id: str) -> Path:
+    """Return where the data set at `folder` has the annotation of a recording."""
+    return folder / "recordings" / f"{recording_id}.json"
 
 
 def read_recording(path: Path) -> Recording:
@@ -270,18 +275,29 @@ def write_data_set(
 
 
 def write_index(folder: Path, index: DataSetIndex) -> None:
-    """Write `dataset.json` into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `dataset.json` into `folder`; it is there whole or not at all."""
     text = json.dumps(index.model_dump(mode="json"), indent=1)
-    (folder / INDEX_FILE).write_text(text + "\n", encoding="utf-8")
+    _write_whole(folder / INDEX_FILE, text + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def _read_json(path: Path, model: type[ModelT]) -> ModelT:
     try:
-        return model.model_validate_json(path.read_bytes())
+        size_of_file(path)  # a pipe would be waited for
+        content = path.read_bytes()
+        found = model.model_validate_json(content, strict=True)  # "2" and true are no numbers
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise RecordingError(f"{path}: {place}: {first['msg']}") from error
+    if twice := keys_given_twice(content):
+        raise RecordingError(f"{path}: {twice[0]!r} is given twice in one object")
+    return found

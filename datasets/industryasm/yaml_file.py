@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from industryasm.fault import UserFault
+from industryasm.regular_file import size_of_file
 
 MAX_BYTES = 1_000_000  # a hand-written file is a few kilobytes
 
@@ -85,7 +86,7 @@ class YamlFile:
 
     def _read(self) -> str:
         try:
-            if self.path.stat().st_size > MAX_BYTES:
+            if size_of_file(self.path) > MAX_BYTES:
                 raise YamlFileError([Fault(self.path, 1, "", f"larger than {MAX_BYTES} bytes")])
             return self.path.read_bytes().decode("utf-8")
         except OSError as error:

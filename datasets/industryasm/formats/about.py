@@ -33,7 +33,8 @@ class About:
 
 def read_about(path: Path, repairs: Repairs) -> dict[str, About]:
     """Read the file; raise `ForeignFileError` naming the line of what is wrong in it."""
-    reader = csv.reader(read_lines(path, repairs), strict=True)
+    lines = read_lines(path, repairs)
+    reader = csv.reader((f"{line}\n" for line in lines), strict=True)  # a cell may hold breaks
     found: dict[str, About] = {}
     try:
         header = next(reader, [])

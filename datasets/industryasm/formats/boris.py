@@ -9,7 +9,6 @@ Layout read off olivierfriard/BORIS, tests/files/*.boris, project_format_version
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +18,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from industryasm.formats.foreign import (
+    STEP_LAYER,
     ForeignFileError,
     ForeignLayer,
     ForeignRecording,
     ForeignRow,
     base_name,
+    is_number,
     video_stem,
 )
 from industryasm.formats.foreign_file import files_of, read_json, validate
@@ -56,7 +57,12 @@ class _Observation(_Part):
     media_info: _MediaInfo = _MediaInfo()
 
 
+class _Subject(_Part):
+    name: str = ""
+
+
 class _Project(_Part):
+    subjects_conf: dict[str, _Subject] = {}
     behaviors_conf: dict[str, _Behaviour]
     observations: dict[str, _Observation]
 
@@ -71,7 +77,10 @@ class _Event:
 
 
 def read_boris(source: Path, repairs: Repairs) -> list[ForeignRecording]:
-    """Read one project or all of a folder; each observation is a recording."""
+    """Read one project or all of a folder; each observation is a recording.
+
+    A project that has a subject `steps` has that layer in each, empty where nothing is of it.
+    """
     return [
         recording
         for path in files_of(source, ".boris")
@@ -82,14 +91,21 @@ def read_boris(source: Path, repairs: Repairs) -> list[ForeignRecording]:
 def _read_project(path: Path, repairs: Repairs) -> list[ForeignRecording]:
     project = validate(read_json(path, repairs), _Project, str(path))
     codes = {b.code: b.type.startswith("State") for b in project.behaviors_conf.values()}
+    has_steps = any(subject.name == STEP_LAYER for subject in project.subjects_conf.values())
+    known = (STEP_LAYER,) if has_steps else ()
     return [
-        _read_observation(name, observation, codes, path, repairs)
+        _read_observation(name, observation, codes, known, path, repairs)
         for name, observation in project.observations.items()
     ]
 
 
 def _read_observation(
-    name: str, observation: _Observation, codes: Mapping[str, bool], path: Path, repairs: Repairs
+    name: str,
+    observation: _Observation,
+    codes: Mapping[str, bool],
+    known: Sequence[str],
+    path: Path,
+    repairs: Repairs,
 ) -> ForeignRecording:
     place = f"{path}: observation {name!r}"
     info = observation.media_info
@@ -115,7 +131,7 @@ def _read_observation(
         # BORIS names an observation by its file's whole path when it makes one of each in a folder
         name=video_stem(base_name(media)) if media and name == media else name,
         unit="seconds",
-        layers=tuple(_pair(events)),
+        layers=tuple(_pair(events, known)),
         video=base_name(media) or None,
         rate_hz=_read_rate(info, media, place, repairs),
         length=info.length.get(media),
@@ -145,8 +161,8 @@ def _read_event(cells: list[Any], place: str) -> _Event:
     if len(cells) < 5:
         raise ForeignFileError(f"{place}: has {len(cells)} fields instead of 5 or 6")
     time, subject, code, modifiers = cells[:4]
-    if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
-        raise ForeignFileError(f"{place}: {time!r} is no number of seconds")
+    if not is_number(time):
+        raise ForeignFileError(f"{place}: {repr(time)[:40]} is no number of seconds")
     if time < 0:
         raise ForeignFileError(f"{place}: is before 0, at {time} s")
     for text in (subject, code, modifiers):
@@ -155,9 +171,9 @@ def _read_event(cells: list[Any], place: str) -> _Event:
     return _Event(float(time), subject, code, "" if modifiers == "None" else modifiers, place)
 
 
-def _pair(events: list[_Event]) -> list[ForeignLayer]:
+def _pair(events: list[_Event], known: Sequence[str]) -> list[ForeignLayer]:
     open_events: dict[tuple[str, str, str], _Event] = {}
-    rows: dict[str, list[ForeignRow]] = {}
+    rows: dict[str, list[ForeignRow]] = {name: [] for name in known}
     for event in sorted(events, key=lambda event: event.time_s):  # as BORIS does
         layer = rows.setdefault(event.subject or NO_SUBJECT, [])
         key = (event.subject, event.code, event.modifiers)
@@ -173,7 +189,11 @@ def _pair(events: list[_Event]) -> list[ForeignLayer]:
             "odd number of starts and stops; mend it in BORIS (Check state events)"
         )
     return [
-        ForeignLayer(name, tuple(sorted(found, key=lambda row: row.start)))
+        ForeignLayer(
+            name,
+            tuple(sorted(found, key=lambda row: row.start)),
+            is_named=name != NO_SUBJECT,
+        )
         for name, found in rows.items()
     ]
 

@@ -52,7 +52,9 @@ def _read_file(path: Path, repairs: Repairs) -> ForeignRecording:
     return ForeignRecording(
         name=video_stem(name) or path.stem,
         unit="frames",
-        layers=tuple(ForeignLayer(key, rows) for key, rows in layers.items() if rows),
+        layers=tuple(
+            ForeignLayer(key, rows, is_named=False) for key, rows in layers.items() if rows
+        ),
         video=name if name.lower().endswith(VIDEO_SUFFIXES) else None,
         length=_size(meta, path) if step == 1 else None,
         place=str(path),

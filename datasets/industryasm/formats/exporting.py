@@ -13,7 +13,7 @@ from industryasm.formats.foreign import (
     ForeignRow,
     Unit,
 )
-from industryasm.formats.timeline import mean_rate_hz
+from industryasm.formats.timeline import grid, mean_rate_hz
 from industryasm.frame_times import FrameTimes, read_frame_times
 from industryasm.recording import AnnotatedSegment, DataSet, Recording
 from industryasm.repairs import Repairs
@@ -89,7 +89,7 @@ def _frames(data: DataSet, recording: Recording, fps: float | None, losses: Repa
         )
     losses.add(f"no video: frames counted on a grid of {rate_hz:g} Hz", recording.id)
     num_frames = max(1, round(recording.duration_s * rate_hz))
-    return FrameTimes.regular(num_frames=num_frames, rate_hz=rate_hz)
+    return grid(num_frames, rate_hz)
 
 
 def _rows(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from industryasm.fault import UserFault
 from industryasm.recording import SplitName
@@ -29,6 +29,20 @@ class ForeignFileError(UserFault, ValueError):
     """An annotation file of another tool cannot be read, does not hold or cannot be written."""
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a finite number that a float can hold; a truth is none.
+
+    >>> is_number(2), is_number(10**400), is_number(float("nan")), is_number(True)
+    (True, False, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 @dataclass(frozen=True)
 class ForeignRow:
     """The half-open span [start, end) that a file labels, and where the file says so.
@@ -42,8 +56,9 @@ class ForeignRow:
     place: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.start) and math.isfinite(self.end)):
-            raise ForeignFileError(f"{self.place}: {self.start} to {self.end} is no span of time")
+        if not (is_number(self.start) and is_number(self.end)):
+            span = f"{str(self.start)[:40]} to {str(self.end)[:40]}"
+            raise ForeignFileError(f"{self.place}: {span} is no span of time")
         if self.start < 0:
             raise ForeignFileError(f"{self.place}: {self.label!r} begins before 0, at {self.start}")
         if self.end <= self.start:
@@ -59,11 +74,15 @@ class ForeignRow:
 
 @dataclass(frozen=True)
 class ForeignLayer:
-    """One layer of a recording: an ELAN tier, a BORIS subject, a Label Studio control."""
+    """One layer of a recording: an ELAN tier, a BORIS subject, a Label Studio control.
+
+    `is_named` says whether the file names it; where not, `name` is the reader's word.
+    """
 
     name: str
     rows: tuple[ForeignRow, ...]
     annotator: str | None = None
+    is_named: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,7 @@ class ForeignRecording:
 
     `video` is a bare file name when it was read, and a path or file name when it is to be written.
     `size` is the width and height of the picture in pixels, where the format to be written asks.
+    Raises `ForeignFileError` naming the place for a length beyond MAX_END.
     """
 
     name: str
@@ -83,6 +103,13 @@ class ForeignRecording:
     split: SplitName | None = None
     size: tuple[int, int] | None = None
     place: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.length is not None and not (is_number(self.length) and 0 <= self.length <= MAX_END):
+            raise ForeignFileError(
+                f"{self.place}: its length is {str(self.length)[:40]} {self.unit}; 0 to {MAX_END} "
+                "are possible"
+            )
 
 
 def base_name(path: str) -> str:

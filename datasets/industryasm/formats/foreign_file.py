@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from pydantic import BaseModel, ValidationError
 
 from industryasm.formats.foreign import ForeignFileError
+from industryasm.regular_file import size_of_file
 from industryasm.repairs import Repairs
 
 MAX_BYTES = 64_000_000  # frame-wise CVAT files of an hour are some 20 MB
@@ -33,7 +34,7 @@ def files_of(source: Path, suffix: str) -> list[Path]:
 def read_text(path: Path, repairs: Repairs) -> str:
     """Read UTF-8 text; a byte-order mark is dropped and counted."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if size_of_file(path) > MAX_BYTES:
             raise ForeignFileError(f"{path}: is larger than {MAX_BYTES // 1_000_000} MB")
         data = path.read_bytes()
     except OSError as error:
@@ -70,10 +71,13 @@ def read_lines(path: Path, repairs: Repairs) -> list[str]:
 
 
 def read_json(path: Path, repairs: Repairs) -> Any:
-    """Read JSON without NaN, infinities or keys given twice."""
+    """Read JSON without NaN, infinities, keys given twice or halves of surrogate pairs."""
     text = read_text(path, repairs)
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        if "\\u" in text:
+            _refuse_halves(value)
+        return value
     except json.JSONDecodeError as error:
         raise ForeignFileError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from error
     except ValueError as error:
@@ -84,6 +88,15 @@ def read_json(path: Path, repairs: Repairs) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _refuse_halves(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half, before = text[error.start], text[max(error.start - 20, 0) : error.start]
+        raise ValueError(f"{half!r} after {before!r} is half a character") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _part(
     )
     if choices.drop_layers:
         for layer in chosen.others:
-            repairs.add("second layer left out", f"{foreign.place} {layer.name}")
+            repairs.add("second layer left out", f"{foreign.place} {layer.name!r}")
         chosen = replace(chosen, others=())
     chosen = replace(
         chosen,

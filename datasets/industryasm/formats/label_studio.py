@@ -30,6 +30,7 @@ from industryasm.formats.foreign import (
     ForeignRecording,
     ForeignRow,
     base_name,
+    is_number,
     video_stem,
 )
 from industryasm.formats.foreign_file import files_of, read_json, validate
@@ -108,7 +109,7 @@ def _read_task(task: _Task, place: str, repairs: Repairs) -> ForeignRecording:
         unit="frames",
         layers=tuple(layers),
         video=video,
-        rate_hz=float(rate) if isinstance(rate, int | float) and 0 < rate <= 240 else None,
+        rate_hz=float(rate) if is_number(rate) and 0 < rate <= 240 else None,
         place=place,
     )
 

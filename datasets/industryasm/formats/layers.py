@@ -26,14 +26,16 @@ class ChosenLayers:
 def choose_layers(
     recording: ForeignRecording, *, name: str | None, annotator: str | None, repairs: Repairs
 ) -> ChosenLayers:
-    """Choose by `name` and `annotator`, else the only layer with rows, else the one named `steps`.
+    """Choose by `name` and `annotator`, else the one named `steps`, else the only one with rows.
 
-    Raises `ForeignFileError` naming the layers or annotators there are where that decides nothing.
+    That only one is counted where it has another name: it may be what was annotated beside the
+    steps. Raises `ForeignFileError` naming the layers or annotators there are where that decides
+    nothing.
     """
     layers = _of_annotator(recording, annotator, repairs)
     if not layers and name is None:
         return ChosenLayers(ForeignLayer(STEP_LAYER, ()), (), annotator)
-    steps = _steps(layers, name, recording.place)
+    steps = _steps(layers, name, recording.place, repairs)
     others = tuple(layer for layer in layers if layer is not steps)
     return ChosenLayers(steps, others, steps.annotator or annotator)
 
@@ -52,7 +54,7 @@ def _of_annotator(
         if annotator is None or layer.annotator in (None, annotator):
             kept.append(layer)
         else:
-            repairs.add("layer of another annotator left out", f"{recording.place} {layer.name}")
+            repairs.add("layer of another annotator left out", f"{recording.place} {layer.name!r}")
     taken: dict[str, ForeignLayer] = {}
     for layer in kept:
         if layer.name in taken:
@@ -65,18 +67,23 @@ def _of_annotator(
     return kept
 
 
-def _steps(layers: Sequence[ForeignLayer], name: str | None, place: str) -> ForeignLayer:
+def _steps(
+    layers: Sequence[ForeignLayer], name: str | None, place: str, repairs: Repairs
+) -> ForeignLayer:
     named = {layer.name: layer for layer in layers}
     listed = ", ".join(f"{layer.name!r} ({len(layer.rows)} rows)" for layer in layers)
     if name is not None:
         if name not in named:
             raise ForeignFileError(f"{place}: has no layer {name!r}; there are {listed or 'none'}")
         return named[name]
-    filled = [layer for layer in layers if layer.rows]
-    if len(filled) <= 1:
-        return (filled or list(layers))[0]
     if STEP_LAYER in named:
         return named[STEP_LAYER]
+    filled = [layer for layer in layers if layer.rows]
+    if len(filled) <= 1:
+        only = (filled or list(layers))[0]
+        if only.rows and only.is_named:
+            repairs.add("only layer with rows taken for the steps", f"{place} {only.name!r}")
+        return only
     raise ForeignFileError(
         f"{place}: has {len(filled)} layers: {listed}; say with --tier which holds the steps"
     )

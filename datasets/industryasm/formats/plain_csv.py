@@ -53,7 +53,7 @@ def read_csv(source: Path, repairs: Repairs) -> list[ForeignRecording]:
 
 def _read_file(path: Path, found: Rows, repairs: Repairs) -> None:
     lines = read_lines(path, repairs)
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader((f"{line}\n" for line in lines), strict=True)  # a cell may hold breaks
     try:
         header = [cell.strip() for cell in next(reader, [])]
         if header not in (HEADER, [*HEADER, "layer"]):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from industryasm.formats.foreign import ForeignFileError, ForeignRecording, ForeignRow
+from industryasm.formats.foreign import MAX_END, ForeignFileError, ForeignRecording, ForeignRow
 from industryasm.frame_times import FrameTimes
 from industryasm.repairs import Repairs
 
@@ -70,10 +71,19 @@ def timeline_of_frames(
 
 
 def grid(num_frames: int, rate_hz: float, end_s: float | None = None) -> FrameTimes:
-    """Return the regular grid on which a tool counted, to the end of the video if there is one."""
+    """Return the regular grid on which a tool counted, to the end of the video if there is one.
+
+    Raises `ForeignFileError` for more than MAX_END frames.
+    """
+    if end_s is not None:
+        num_frames = math.ceil(end_s * rate_hz - 1e-6)
+    if num_frames > MAX_END:
+        raise ForeignFileError(
+            f"{num_frames} frames at {rate_hz:g} Hz are more than {MAX_END}, which are possible"
+        )
     if end_s is None:
         return FrameTimes.regular(num_frames=num_frames, rate_hz=rate_hz)
-    return FrameTimes(np.arange(int(np.ceil(end_s * rate_hz - 1e-6))) / rate_hz, end_s)
+    return FrameTimes(np.arange(num_frames) / rate_hz, end_s)
 
 
 def mean_rate_hz(frames: FrameTimes) -> float | None:
@@ -91,6 +101,8 @@ def without_overlaps(
 ) -> list[ForeignRow]:
     """Return the rows in order; where two overlap, raise, or to `cut` end the earlier one.
 
+    Of two that begin together nothing is left of the shorter one.
+
     >>> rows = [ForeignRow(0, 3, "a"), ForeignRow(2, 4, "b")]
     >>> [row.end for row in without_overlaps(rows, cut=True, repairs=Repairs(), remedy="")]
     [2, 4]
@@ -104,8 +116,11 @@ def without_overlaps(
                     f"{row.place}: {row.label!r} from {row.start:g} s overlaps {earlier.label!r} "
                     f"until {earlier.end:g} s ({earlier.place}); mend one or {remedy}"
                 )
-            repairs.add("overlap: the earlier segment cut", f"{earlier.place} / {row.place}")
+            both = f"{earlier.place} / {row.place}"
             if earlier.start < row.start:
+                repairs.add("overlap: the earlier segment cut", both)
                 kept.append(replace(earlier, end=row.start))
+            else:
+                repairs.add("overlap of two that begin together: the shorter one left out", both)
         kept.append(row)
     return kept

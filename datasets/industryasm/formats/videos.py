@@ -27,7 +27,11 @@ def find_video(folder: Path, recording: ForeignRecording) -> Path:
     """
     if not folder.is_dir():
         raise ForeignFileError(f"{folder}: is no folder of videos")
-    videos = [path for path in folder.iterdir() if path.name.lower().endswith(VIDEO_SUFFIXES)]
+    videos = [
+        path
+        for path in folder.iterdir()
+        if path.name.lower().endswith(VIDEO_SUFFIXES) and path.is_file()
+    ]
     named = [path for path in videos if path.name == recording.video]
     alike = named or [path for path in videos if video_stem(path.name) == recording.name]
     if len(alike) != 1:

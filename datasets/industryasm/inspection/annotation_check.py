@@ -12,7 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from industryasm.inspection.problem import Level, Problem, ProblemKind
+from industryasm.json_keys import keys_given_twice
 from industryasm.recording import AnnotatedCycle, AnnotatedDeviation, Recording
+from industryasm.regular_file import size_of_file
 from industryasm.vocabulary import BACKGROUND, UNEXPECTED, Task
 
 MAX_BYTES = 50_000_000  # an annotation has a few kilobytes; hours of fine actions a few megabytes
@@ -21,24 +23,28 @@ MAX_BYTES = 50_000_000  # an annotation has a few kilobytes; hours of fine actio
 def read_annotation(path: Path, file: str) -> tuple[Recording | None, list[Problem]]:
     """Read `path`, which problems call `file`; there is no recording where its shape is wrong."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if size_of_file(path) > MAX_BYTES:
             return None, [_error(file, "annotation", "", f"is larger than {MAX_BYTES} bytes")]
         content = path.read_bytes()
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         return None, [_error(file, "annotation", "", message)]
+    twice = [
+        _error(file, "annotation", key, "is given twice in one object")
+        for key in keys_given_twice(content)
+    ]
     try:
-        recording = Recording.model_validate_json(content)
+        recording = Recording.model_validate_json(content, strict=True)
     except ValidationError as error:
         overlaps = list(_overlaps(content, file))
         shape = _shape_problems(error, file, overlaps_told=bool(overlaps))
-        return None, [*shape, *overlaps]
+        return None, [*shape, *overlaps, *twice]
     if not math.isfinite(recording.duration_s):
-        return None, [_error(file, "annotation", "duration_s", "must be a finite number")]
+        return None, [_error(file, "annotation", "duration_s", "must be a finite number"), *twice]
     if recording.id != path.stem:
         message = f"{recording.id!r} must be the file's name, {path.stem!r}"
-        return recording, [_error(file, "annotation", "id", message)]
-    return recording, []
+        return recording, [_error(file, "annotation", "id", message), *twice]
+    return recording, twice
 
 
 def check_annotation(recording: Recording, file: str, task: Task) -> Iterator[Problem]:
@@ -183,7 +189,10 @@ def _span(segment: Any) -> tuple[float, float] | None:
     start_s, end_s = segment.get("start_s"), segment.get("end_s")
     if not isinstance(start_s, int | float) or not isinstance(end_s, int | float):
         return None
-    return float(start_s), float(end_s)
+    try:
+        return float(start_s), float(end_s)
+    except OverflowError:
+        return None
 
 
 def _error(file: str, kind: ProblemKind, place: str, message: str) -> Problem:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +13,25 @@ import numpy as np
 from industryasm.frame_times import FrameTimes, read_frame_times
 from industryasm.inspection.problem import Problem
 from industryasm.recording import Recording, RecordingError
+from industryasm.regular_file import size_of_file
 
 GAP_SPACINGS = 3.0  # a hole in the recording, not only a late frame
 RATE_TOLERANCE = 0.01  # 29.97 for 30 is no difference worth telling, 25 for 24 is
 GRID_TOLERANCE_S = 0.001  # Matroska and WebM round times to milliseconds
+# What zipfile and NumPy raise for archives that are damaged, encrypted, of another method, or that
+# ask for more memory than there is.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 MAX_FEATURE_BYTES = 4 * 2**30  # unpacked; two hours at 30 Hz of 4,096 float32 are 3.5 GB
 
 
@@ -24,7 +41,7 @@ def check_video(folder: Path, recording: Recording, file: str) -> Iterator[Probl
         return
     path = folder / recording.video
     try:
-        if not path.is_file():
+        if not is_there(path):
             raise RecordingError(f"{recording.video}: there is no such file")
         times = read_frame_times(path)
         size = _picture_size(path)
@@ -39,6 +56,14 @@ def check_video(folder: Path, recording: Recording, file: str) -> Iterator[Probl
     yield from _check_rate(recording, file, times, rate_hz)
     yield from _check_regularity(recording.video, times, spacing_s)
     yield from _check_grid(recording, file, times)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a file of a name that an annotation gives, however long it is."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _picture_size(path: Path) -> tuple[int, int]:
@@ -134,8 +159,9 @@ def check_features(folder: Path, recording: Recording, file: str) -> Iterator[Pr
         return
     try:
         features, times_s = _read_features(folder / recording.features)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        message = f"{recording.features}: cannot be read as features: {error}"
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        message = f"{recording.features}: cannot be read as features: {reason}"
         yield Problem("error", "features", file, "features", message)
         return
     for message in _feature_faults(features, times_s, recording.duration_s):
@@ -143,12 +169,16 @@ def check_features(folder: Path, recording: Recording, file: str) -> Iterator[Pr
 
 
 def _read_features(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    size_of_file(path)  # a pipe would be waited for
     with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
     if size > MAX_FEATURE_BYTES:
         raise ValueError(f"{size} bytes unpacked, the bound is {MAX_FEATURE_BYTES}")
     with np.load(path, allow_pickle=False) as arrays:
-        return arrays["features"], arrays["times_s"]
+        features, times_s = arrays["features"], arrays["times_s"]
+    if not (isinstance(features, np.ndarray) and isinstance(times_s, np.ndarray)):
+        raise ValueError("features and times_s must be members that end in .npy")  # else bytes
+    return features, times_s
 
 
 def _feature_faults(features: np.ndarray, times_s: np.ndarray, duration_s: float) -> Iterator[str]:
@@ -159,6 +189,7 @@ def _feature_faults(features: np.ndarray, times_s: np.ndarray, duration_s: float
     if features.dtype.kind != "f" or times_s.dtype.kind not in "fiu":
         yield f"{shapes}: features must be floats, times_s numbers"
         return
+    times_s = times_s.astype(np.float64)  # differences of numbers without a sign never fall
     if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
         yield "times_s: must be finite and ascending"
         return

@@ -32,7 +32,11 @@ def thumbnails(
             stream = container.streams.video[0]
             if stream.time_base is None:
                 raise RecordingError(f"{video}: does not say its unit of time")
-            first = min(p.pts for p in container.demux(stream) if p.pts is not None)
+            first = min(
+                packet.pts
+                for packet in container.demux(stream)
+                if packet.pts is not None and not packet.is_discard
+            )
             for time_s in times_s:
                 index = int(np.searchsorted(times.starts_s, time_s, side="right")) - 1
                 start_s = float(times.starts_s[max(index, 0)])

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from industryasm.inspection.annotation_check import check_annotation, read_annotation
 from industryasm.inspection.gap import gaps
-from industryasm.inspection.media_check import check_features, check_video
+from industryasm.inspection.media_check import check_features, check_video, is_there
 from industryasm.inspection.problem import Problem
+from industryasm.json_keys import keys_given_twice
 from industryasm.recording import INDEX_FILE, DataSetIndex, Recording, RecordingError, SplitName
+from industryasm.regular_file import size_of_file
 from industryasm.vocabulary import TASKS_FOLDER, Task, read_task
 from industryasm.yaml_file import YamlFileError
 
@@ -84,15 +86,19 @@ def validate_data_set(folder: Path, *, videos: bool = True) -> Validation:
     problems += vocabularies.problems
     if index is not None:
         problems += _check_index(index, {path.stem for path in paths})
-        problems += _check_splits(index, {recording.id: recording for recording in recordings})
+        by_id = {recording.id: recording for recording in recordings}
+        problems += _check_splits(index, by_id, folder)
     problems += _stray_files(folder, recordings, all_known=len(recordings) == len(paths))
     return _summary(folder, recordings, problems)
 
 
 def _read_index(folder: Path) -> tuple[DataSetIndex | None, list[Problem]]:
     try:
+        size_of_file(folder / INDEX_FILE)  # a pipe would be waited for
         content = (folder / INDEX_FILE).read_bytes()
-        return DataSetIndex.model_validate_json(content), []
+        keys = [(key, "is given twice in one object") for key in keys_given_twice(content)]
+        index = DataSetIndex.model_validate_json(content, strict=True)
+        return index, [Problem("error", "index", INDEX_FILE, *problem) for problem in keys]
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         return None, [Problem("error", "index", INDEX_FILE, "", message)]
@@ -103,7 +109,7 @@ def _read_index(folder: Path) -> tuple[DataSetIndex | None, list[Problem]]:
             for item in error.errors(include_url=False)
         ]
         return None, [
-            Problem("error", "index", INDEX_FILE, *problem) for problem in [*shape, *twice]
+            Problem("error", "index", INDEX_FILE, *problem) for problem in [*shape, *twice, *keys]
         ]
 
 
@@ -155,9 +161,9 @@ def _unknown_task(recording: Recording, file: str, vocabularies: _Vocabularies) 
 
 
 def _missing_files(folder: Path, recording: Recording, file: str) -> Iterator[Problem]:
-    if recording.video is not None and not (folder / recording.video).is_file():
+    if recording.video is not None and not is_there(folder / recording.video):
         yield Problem("error", "video", file, "video", f"{recording.video}: there is no such file")
-    if recording.features is not None and not (folder / recording.features).is_file():
+    if recording.features is not None and not is_there(folder / recording.features):
         message = f"{recording.features}: there is no such file"
         yield Problem("error", "features", file, "features", message)
 
@@ -173,29 +179,51 @@ def _check_index(index: DataSetIndex, present: set[str]) -> Iterator[Problem]:
         yield Problem("error", "index", f"recordings/{name}.json", "", message)
 
 
-def _check_splits(index: DataSetIndex, recordings: dict[str, Recording]) -> Iterator[Problem]:
+@dataclass
+class _Shared:
+    """What recordings may have in common: how the first of them calls it, and their splits."""
+
+    name: str
+    splits: set[SplitName] = field(default_factory=set)
+
+
+def _check_splits(
+    index: DataSetIndex, recordings: dict[str, Recording], folder: Path
+) -> Iterator[Problem]:
     traits: dict[str, Callable[[Recording], str | None]] = {
         "operator": lambda recording: recording.operator,
         "station": lambda recording: recording.station,
         "video": lambda recording: recording.video,
+        "features": lambda recording: recording.features,
     }
     for what, value_of in traits.items():
-        splits: dict[str, set[SplitName]] = defaultdict(set)
+        found: dict[Hashable, _Shared] = {}
         for split, names in index.splits.items():
             for name in names:
                 value = value_of(recordings[name]) if name in recordings else None
-                if value is not None:
-                    splits[value].add(split)
-        for value, found in sorted(splits.items()):
-            if len(found) > 1:
-                ordered = [split for split in index.splits if split in found]
-                yield _leak(what, value, ordered, is_only_one=len(splits) == 1)
+                if value is None:
+                    continue
+                same = _file_identity(folder / value) if what in ("video", "features") else value
+                found.setdefault(same, _Shared(value)).splits.add(split)
+        for shared in sorted(found.values(), key=lambda shared: shared.name):
+            if len(shared.splits) > 1:
+                ordered = [split for split in index.splits if split in shared.splits]
+                yield _leak(what, shared.name, ordered, is_only_one=len(found) == 1)
+
+
+def _file_identity(path: Path) -> Hashable:
+    """Return what is the same for two names of one file: imports link videos."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return path
+    return facts.st_dev, facts.st_ino
 
 
 def _leak(what: str, value: str, splits: Sequence[str], *, is_only_one: bool) -> Problem:
     where = f"{what} {value!r} is in {', '.join(splits)}"
-    if what == "station" or is_only_one:
-        # Published splits share stations, and one station cannot be held apart from itself.
+    if what == "station" or (what == "operator" and is_only_one):
+        # Published splits share stations, and one operator cannot be held apart from itself.
         message = f"{where}: results will not tell how another {what} would do"
         return Problem("warning", "split-leak", INDEX_FILE, "splits", message)
     message = f"{where}: what is learnt from it is tested on it (see `linewatch data split`)"

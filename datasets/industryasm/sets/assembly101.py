@@ -37,6 +37,7 @@ from pathlib import Path
 from industryasm.deviation import KnownKind
 from industryasm.frame_times import FrameTimes
 from industryasm.recording import (
+    MAX_NOTE,
     AnnotatedCycle,
     AnnotatedDeviation,
     Recording,
@@ -46,7 +47,7 @@ from industryasm.repairs import Repairs
 from industryasm.sets.csv_file import Row, read_rows
 from industryasm.sets.identifier import identifier
 from industryasm.sets.layer import PublishedSegment, cut_overlaps, uncut_tracks
-from industryasm.sets.set_error import SetError
+from industryasm.sets.set_error import SetError, refused_at
 from industryasm.sets.splitting import split_by_group
 from industryasm.sets.step_times import StepTimes
 from industryasm.sets.unordered_task import unordered_task
@@ -65,7 +66,8 @@ ANOTHER_SPELLING = {"dumpbed": "dump bed"}
 _LIKE = 0.8  # of 1: `shouln't have happened` and `previous one was mistake` are closer than this
 _FILE = re.compile(
     r"nusar-2021_action_both_(?P<session>\d{4})-(?P<toy>[a-z]\d{2}[a-z]?)_(?P<user>\d{4})_user_id_"
-    r"\d{4}-\d{2}-\d{2}_\d{6}"
+    r"\d{4}-\d{2}-\d{2}_\d{6}",
+    re.ASCII,
 )
 
 
@@ -115,7 +117,9 @@ def import_set(source: Path, target: Path, repairs: Repairs) -> None:
         target,
         name="assembly101-mistakes",
         splits={
-            name: [_recording(session, repairs) for session in members]
+            name: [
+                _recording(session, f"{source / session.id}.csv", repairs) for session in members
+            ]
             for name, members in splits.items()
         },
         tasks=[
@@ -171,7 +175,12 @@ def _done(row: Row, repairs: Repairs) -> Iterator[_Done]:
     kind = _kind(cells[5], cells[6], row, repairs)
     frames = FrameTimes.regular(num_frames=end, rate_hz=RATE_HZ)
     segment = PublishedSegment(frames.start_of(start), frames.end_s, step, row.brief)
-    yield _Done(segment, text, kind, cells[6] or cells[5])
+    note = cells[6] or cells[5]
+    if kind == "unexpected":
+        note = f"{text}: {note}"
+    if len(note) > MAX_NOTE:
+        repairs.add(f"remark cut at {MAX_NOTE} characters", row.brief)
+    yield _Done(segment, text, kind, note[:MAX_NOTE])
 
 
 def _part(word: str, place: str, repairs: Repairs) -> str:
@@ -211,35 +220,36 @@ def _known(word: str, known: tuple[str, ...], place: str, repairs: Repairs) -> s
     return near[0]
 
 
-def _recording(session: _Session, repairs: Repairs) -> Recording:
+def _recording(session: _Session, place: str, repairs: Repairs) -> Recording:
     segments = [done.segment for done in session.done]
-    return Recording(
-        id=session.id,
-        task=_task_id(session.toy),
-        task_revision=1,
-        duration_s=session.duration_s,
-        rate_hz=RATE_HZ,
-        station="assembly101",
-        camera="all",
-        operator=session.operator,
-        annotator="assembly101",
-        review="reviewed",
-        cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=session.duration_s),),
-        segments=cut_overlaps(segments, repairs),
-        deviations=tuple(
-            AnnotatedDeviation(
-                kind=done.kind,
-                step=UNEXPECTED if done.kind == "unexpected" else done.segment.label,
-                cycle=1,
-                start_s=done.segment.start_s,
-                end_s=done.segment.end_s,
-                note=f"{done.text}: {done.note}" if done.kind == "unexpected" else done.note,
-            )
-            for done in session.done
-            if done.kind is not None
-        ),
-        tracks=uncut_tracks(segments),
-    )
+    with refused_at(place):
+        return Recording(
+            id=session.id,
+            task=_task_id(session.toy),
+            task_revision=1,
+            duration_s=session.duration_s,
+            rate_hz=RATE_HZ,
+            station="assembly101",
+            camera="all",
+            operator=session.operator,
+            annotator="assembly101",
+            review="reviewed",
+            cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=session.duration_s),),
+            segments=cut_overlaps(segments, repairs),
+            deviations=tuple(
+                AnnotatedDeviation(
+                    kind=done.kind,
+                    step=UNEXPECTED if done.kind == "unexpected" else done.segment.label,
+                    cycle=1,
+                    start_s=done.segment.start_s,
+                    end_s=done.segment.end_s,
+                    note=done.note,
+                )
+                for done in session.done
+                if done.kind is not None
+            ),
+            tracks=uncut_tracks(segments),
+        )
 
 
 def _texts(sessions: list[_Session]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from industryasm.deviation import KnownKind
 from industryasm.recording import (
+    MAX_NOTE,
     AnnotatedCycle,
     AnnotatedDeviation,
     Recording,
@@ -36,11 +37,10 @@ from industryasm.sets.captaincook4d_recipe import Recipe
 from industryasm.sets.feature_file import write_features
 from industryasm.sets.layer import PublishedSegment, cut_overlaps, uncut_tracks
 from industryasm.sets.npz_file import NpzFile
-from industryasm.sets.set_error import SetError
+from industryasm.sets.set_error import SetError, refused_at
 from industryasm.sets.step_times import StepTimes
 
 FEATURE_RATE_HZ = 1.0
-MAX_NOTE = 1000
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,10 @@ def import_set(source: Path, target: Path, repairs: Repairs) -> None:
             if split == "train":
                 _measure(done, times[recipe.id])
             if is_taken:
-                splits[split].append(_recording(published, recipe, done, features, target, repairs))
+                recording = _recording(
+                    files.path, published, recipe, done, features, target, repairs
+                )
+                splits[split].append(recording)
     used = {recording.task for recordings in splits.values() for recording in recordings}
     recipes = {recipe.id: recipe for recipe in files.recipes.values() if recipe.id in used}
     write_data_set(
@@ -160,6 +163,7 @@ def _measure(done: list[_Done], times: StepTimes) -> None:
 
 
 def _recording(
+    path: Path,
     published: PublishedRecording,
     recipe: Recipe,
     done: list[_Done],
@@ -177,22 +181,23 @@ def _recording(
         file = write_features(target, name, rows, FEATURE_RATE_HZ)
     inside = _inside(done, duration_s, repairs)
     segments = [step.segment for step in inside if step.segment]
-    return Recording(
-        id=name,
-        task=recipe.id,
-        task_revision=1,
-        features=file,
-        duration_s=duration_s,
-        station=f"environment-{published.environment}",
-        camera="head",
-        operator=f"person-{published.person_id}",
-        annotator="captaincook4d",
-        review="reviewed",
-        cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=duration_s),),
-        segments=cut_overlaps(segments, repairs),
-        deviations=tuple(d for step in inside for d in _deviations(step, duration_s, repairs)),
-        tracks=uncut_tracks(segments),
-    )
+    with refused_at(f"{path}: {name}"):
+        return Recording(
+            id=name,
+            task=recipe.id,
+            task_revision=1,
+            features=file,
+            duration_s=duration_s,
+            station=f"environment-{published.environment}",
+            camera="head",
+            operator=f"person-{published.person_id}",
+            annotator="captaincook4d",
+            review="reviewed",
+            cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=duration_s),),
+            segments=cut_overlaps(segments, repairs),
+            deviations=tuple(d for step in inside for d in _deviations(step, duration_s, repairs)),
+            tracks=uncut_tracks(segments),
+        )
 
 
 def _inside(done: list[_Done], duration_s: float, repairs: Repairs) -> list[_Done]:

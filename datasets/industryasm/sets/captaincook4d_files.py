@@ -127,19 +127,24 @@ class PublishedFiles:
         listed = {member: name for name, members in lists.items() for member in members}
         if len(listed) != sum(len(members) for members in lists.values()):
             raise SetError(f"{path}: a recording is in two splits or twice in one")
-        persons = {
-            recording.person_id: listed[recording.recording_id]
-            for recording in self.recordings
-            if recording.recording_id in listed
-        }
+        persons: dict[int, SplitName] = {}
+        for recording in self.recordings:
+            if (name := listed.get(recording.recording_id)) is None:
+                continue
+            other = persons.setdefault(recording.person_id, name)
+            if other != name:
+                raise SetError(
+                    f"{path}: person {recording.person_id} is in {other}, and in {name} with "
+                    f"recording {recording.recording_id}"
+                )
         out: dict[SplitName, list[PublishedRecording]] = {name: [] for name in lists}
         for recording in self.recordings:
-            name = listed.get(recording.recording_id)
-            if name is None:
+            split_name = listed.get(recording.recording_id)
+            if split_name is None:
                 what = "recording in no published split: put with its person, else to train"
                 self._repairs.add(what, recording.recording_id)
-                name = persons.get(recording.person_id, "train")
-            out[name].append(recording)
+                split_name = persons.get(recording.person_id, "train")
+            out[split_name].append(recording)
         return out
 
     def _read_recipes(self) -> dict[str, Recipe]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter
 
 from industryasm.sets.identifier import identifier, unique
 from industryasm.sets.json_file import Published, read_json
-from industryasm.sets.set_error import SetError
+from industryasm.sets.set_error import SetError, refused_at
 from industryasm.sets.step_times import StepTimes
 from industryasm.vocabulary import MAX_STEPS, Step, Task
 
@@ -60,7 +60,7 @@ class Recipe:
         Without a published order every step is optional and repeatable: nothing is known to be
         required.
         """
-        try:
+        with refused_at(self.source):
             return Task(
                 id=self.id,
                 name=self.name,
@@ -69,9 +69,6 @@ class Recipe:
                 parts=(),
                 steps=tuple(self._step(step, times) for step in self.steps),
             )
-        except ValidationError as error:
-            message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-            raise SetError(f"{self.source}: {message}") from error
 
     def _step(self, step: RecipeStep, times: StepTimes) -> Step:
         expected_s, limit_s = times.of(step.id)

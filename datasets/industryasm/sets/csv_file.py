@@ -6,6 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from industryasm.regular_file import size_of_file
 from industryasm.repairs import Repairs
 from industryasm.sets.set_error import SetError
 
@@ -68,7 +69,7 @@ def read_rows(path: Path, repairs: Repairs) -> list[Row]:
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if size_of_file(path) > MAX_BYTES:
             raise SetError(f"{path}: larger than {MAX_BYTES} bytes; this is no annotation file")
         raw = path.read_bytes()
     except OSError as error:

@@ -33,17 +33,18 @@ from industryasm.segment import runs
 from industryasm.sets.feature_file import write_features
 from industryasm.sets.identifier import identifier, unique
 from industryasm.sets.npz_file import NpzFile
-from industryasm.sets.set_error import SetError
+from industryasm.sets.set_error import SetError, refused_at
 from industryasm.sets.splitting import split_by_group
 from industryasm.sets.step_times import StepTimes
 from industryasm.sets.unordered_task import unordered_task
 from industryasm.vocabulary import BACKGROUND, UNEXPECTED
 
 TASK = "ikea-furniture"
-_FILE = re.compile(r"evidence_(\d+(?:\.\d+)?)fps\.npz")
+_FILE = re.compile(r"evidence_(\d+(?:\.\d+)?)fps\.npz", re.ASCII)
 _CASE = re.compile(
-    r"(?P<item>[A-Za-z0-9_]{1,40})/(?P<subject>\d{1,8})_(?P<colour>[a-z]+)_(?P<surface>[a-z]+)_"
-    r"(?P<place>\d\d_\d\d)_(?P<date>\d{4}(?:_\d\d){4})(?P<rest>.*)"
+    r"(?P<item>[A-Za-z0-9_]{1,40})/(?P<subject>\d{1,8})_(?P<colour>[a-z]{1,20})_"
+    r"(?P<surface>[a-z]{1,20})_(?P<place>\d\d_\d\d)_(?P<date>\d{4}(?:_\d\d){4})(?P<rest>.*)",
+    re.ASCII,
 )
 _BACKGROUND_LABELS = ("na", "n/a", "null", "none", "background")
 
@@ -170,25 +171,28 @@ def _recording(
         repairs.add("annotation shorter than its features: background behind it", beyond)
     frames = FrameTimes.regular(num_frames=len(features), rate_hz=rate_hz)
     names = [steps[label] for label in truth[: len(features)].tolist()]
-    return Recording(
-        id=case.id,
-        task=TASK,
-        task_revision=1,
-        features=write_features(target, case.id, features, rate_hz),
-        duration_s=frames.end_s,
-        station=case.place,
-        camera="camera",
-        operator=case.subject,
-        annotator="ikea-asm",
-        review="reviewed",
-        cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=frames.end_s),),
-        segments=tuple(
-            AnnotatedSegment(start_s=frames.start_of(start), end_s=frames.start_of(end), label=name)
-            for name, start, end in runs(names)
-            if name != BACKGROUND
-        ),
-        deviations=(),
-    )
+    with refused_at(f"{file.path}: cases[{index}]"):
+        return Recording(
+            id=case.id,
+            task=TASK,
+            task_revision=1,
+            features=write_features(target, case.id, features, rate_hz),
+            duration_s=frames.end_s,
+            station=case.place,
+            camera="camera",
+            operator=case.subject,
+            annotator="ikea-asm",
+            review="reviewed",
+            cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=frames.end_s),),
+            segments=tuple(
+                AnnotatedSegment(
+                    start_s=frames.start_of(start), end_s=frames.start_of(end), label=name
+                )
+                for name, start, end in runs(names)
+                if name != BACKGROUND
+            ),
+            deviations=(),
+        )
 
 
 def _times(splits: dict[SplitName, list[Recording]]) -> StepTimes:

@@ -56,7 +56,7 @@ from industryasm.sets.impact_words import (
     TRIAL,
 )
 from industryasm.sets.layer import PublishedSegment, cut_overlaps
-from industryasm.sets.set_error import SetError
+from industryasm.sets.set_error import SetError, refused_at
 from industryasm.sets.splitting import split_by_group
 from industryasm.sets.step_times import StepTimes
 from industryasm.sets.unordered_task import unordered_task
@@ -79,7 +79,7 @@ def import_set(source: Path, target: Path, repairs: Repairs) -> None:
     """
     path = source / "label_runs.csv"
     trials = _trials(path, repairs)
-    recordings = [_recording(trial, repairs) for trial in trials]
+    recordings = [_recording(trial, path, repairs) for trial in trials]
     splits = split_by_group(recordings, lambda recording: recording.operator)
     labels = {s.label for trial in trials for s in trial.streams[STEPS]}
     for label in sorted(labels - set(KNOWN_STEPS)):
@@ -157,34 +157,35 @@ def _trial(name: str, rows: list[Row]) -> _Trial:
     return _Trial(name, task, frames.end_s, streams)
 
 
-def _recording(trial: _Trial, repairs: Repairs) -> Recording:
+def _recording(trial: _Trial, path: Path, repairs: Repairs) -> Recording:
     steps = [
         PublishedSegment(s.start_s, s.end_s, identifier(s.label), s.place)
         for s in trial.streams[STEPS]
     ]
     tracks = {name: cut_overlaps(trial.streams[stream], repairs) for stream, name in TRACKS.items()}
     segments = cut_overlaps(steps, repairs)
-    return Recording(
-        id=trial.id,
-        task=trial.task,
-        task_revision=1,
-        duration_s=trial.duration_s,
-        rate_hz=RATE_HZ,
-        station="bench",
-        camera="front",
-        operator=f"day-{trial.id[:8]}",
-        annotator="impact",
-        review="reviewed",
-        cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=trial.duration_s),),
-        segments=segments,
-        deviations=tuple(
-            _deviation(state, kind, stream, segments, trial.id, repairs)
-            for stream in HANDS
-            for state in tracks[TRACKS[stream]]
-            if (kind := STATES[state.label]) is not None
-        ),
-        tracks=tuple(Track(name=name, segments=of_track) for name, of_track in tracks.items()),
-    )
+    with refused_at(f"{path}: trial {trial.id}"):
+        return Recording(
+            id=trial.id,
+            task=trial.task,
+            task_revision=1,
+            duration_s=trial.duration_s,
+            rate_hz=RATE_HZ,
+            station="bench",
+            camera="front",
+            operator=f"day-{trial.id[:8]}",
+            annotator="impact",
+            review="reviewed",
+            cycles=(AnnotatedCycle(number=1, start_s=0.0, end_s=trial.duration_s),),
+            segments=segments,
+            deviations=tuple(
+                _deviation(state, kind, stream, segments, trial.id, repairs)
+                for stream in HANDS
+                for state in tracks[TRACKS[stream]]
+                if (kind := STATES[state.label]) is not None
+            ),
+            tracks=tuple(Track(name=name, segments=of_track) for name, of_track in tracks.items()),
+        )
 
 
 def _deviation(

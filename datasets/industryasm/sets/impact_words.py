@@ -55,5 +55,5 @@ KNOWN_STEPS = (
 ASSEMBLY, DISASSEMBLY = "grinder-assembly", "grinder-disassembly"
 MAX_LENGTH = 64  # of a label, as of our step ids
 
-TRIAL = re.compile(r"\d{8}_\d{4}")
+TRIAL = re.compile(r"\d{8}_\d{4}", re.ASCII)
 LABEL = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")

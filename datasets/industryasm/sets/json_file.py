@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from industryasm.sets.set_error import SetError
+from industryasm.json_keys import keys_given_twice
+from industryasm.regular_file import size_of_file
+from industryasm.sets.set_error import SetError, refused_at
 
 MAX_BYTES = 64_000_000  # the largest published one has 3 MB
 
@@ -24,12 +26,13 @@ class Published(BaseModel):
 def read_json(path: Path, shape: TypeAdapter[Value]) -> Value:
     """Return the file's content; raise `SetError` with its path and key unless it has `shape`."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if size_of_file(path) > MAX_BYTES:
             raise SetError(f"{path}: larger than {MAX_BYTES} bytes; this is no annotation file")
-        return shape.validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise SetError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise SetError(f"{path}: {place}: {first['msg']}") from error
+    with refused_at(path, whole="the whole file"):
+        value = shape.validate_json(content, strict=True)  # "2" and true are no numbers
+    if twice := keys_given_twice(content):
+        raise SetError(f"{path}: {twice[0]!r} is given twice in one object")
+    return value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 
 from industryasm.recording import AnnotatedSegment, Track
 from industryasm.repairs import Repairs
@@ -28,27 +29,29 @@ def cut_overlaps(
 ) -> tuple[AnnotatedSegment, ...]:
     """Return the segments in order, each cut where the next one begins.
 
-    Of two that begin together, the longer one begins where the shorter one ends; of two with the
-    same span the second is no segment. What is left of an earlier one after the later one's end is
-    background. Each cut is counted.
+    Of two that begin together, the longer one begins where the shorter one ends, or ended before
+    it was cut itself; of two with the same span the second is no segment, or the one that has it
+    by such a cut. What is left of an earlier one after the later one's end is background. Each cut
+    is counted.
     """
+    queue = [(segment.start_s, segment.end_s, False, segment) for segment in segments]
+    heapify(queue)
     out: list[PublishedSegment] = []
-    for segment in sorted(segments):
-        kept = segment
-        if out and segment.start_s < out[-1].end_s:
-            last = out.pop()
-            if segment.start_s > last.start_s:
-                repairs.add("step cut where the next one begins", last.place)
-                last = PublishedSegment(last.start_s, segment.start_s, last.label, last.place)
-            elif segment.end_s > last.end_s:
-                repairs.add("step that begins with a shorter one: its beginning cut", segment.place)
-                kept = PublishedSegment(last.end_s, segment.end_s, segment.label, segment.place)
-            else:
-                repairs.add("step with another one's span: no segment of its own", segment.place)
-                out.append(last)
-                continue
-            out.append(last)
-        out.append(kept)
+    while queue:
+        *_, segment = heappop(queue)
+        last = out[-1] if out else None
+        if last is None or segment.start_s >= last.end_s:
+            out.append(segment)
+        elif segment.start_s > last.start_s:
+            repairs.add("step cut where the next one begins", last.place)
+            out[-1] = replace(last, end_s=segment.start_s)
+            out.append(segment)
+        elif segment.end_s > last.end_s:
+            repairs.add("step that begins with a shorter one: its beginning cut", segment.place)
+            rest = replace(segment, start_s=last.end_s)
+            heappush(queue, (rest.start_s, rest.end_s, True, rest))
+        else:
+            repairs.add("step with another one's span: no segment of its own", segment.place)
     return tuple(segment.annotated() for segment in out)
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from industryasm.regular_file import size_of_file
 from industryasm.sets.set_error import SetError
 
 MAX_ARRAY_BYTES = 512_000_000  # 2 hours at 30 Hz of 1,024 half-precision numbers: 442 MB
+
+_DAMAGED = (
+    ValueError,
+    RuntimeError,  # an encrypted member, a method of packing that is not known
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 class NpzFile:
@@ -25,12 +36,15 @@ class NpzFile:
         self.path = path
         self._headers: dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]] = {}
         try:
+            size_of_file(path)  # a pipe would be waited for
             with zipfile.ZipFile(path) as archive:
                 for info in archive.infolist():
                     self._read_header(archive, info)
         except OSError as error:
             raise SetError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except SetError:
+            raise
+        except _DAMAGED as error:
             raise SetError(f"{path}: is no whole NPZ file: {error}") from error
 
     def __contains__(self, name: object) -> bool:
@@ -54,7 +68,11 @@ class NpzFile:
 
     def texts(self, name: str) -> list[str]:
         """Return an array of texts (N,); raise `SetError` when it is none."""
-        return [str(text) for text in self._array(name, 1, kinds="U")]
+        array = self._array(name, 1, kinds="U")
+        try:
+            return [text.encode().decode() for text in array.tolist()]  # no halves of pairs
+        except ValueError as error:
+            raise SetError(f"{self.path}: {name}: holds what is no character: {error}") from error
 
     def _array(self, name: str, dims: int, *, kinds: str) -> np.ndarray:
         shape, dtype = self._header(name)
@@ -67,7 +85,7 @@ class NpzFile:
             # NumPy leaves a file open that it opened itself and found to be no archive.
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return np.asarray(arrays[name])
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, *_DAMAGED) as error:
             raise SetError(f"{self.path}: {name}: is damaged: {error}") from error
 
     def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:

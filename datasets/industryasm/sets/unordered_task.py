@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
-from industryasm.sets.set_error import SetError
+from industryasm.sets.set_error import refused_at
 from industryasm.sets.step_times import StepTimes
 from industryasm.vocabulary import Step, Task
 
@@ -26,8 +24,8 @@ def unordered_task(
     Every step is optional and repeatable, for nothing is known to be required: a monitor of such a
     task never calls a step missed, out of order or repeated.
     """
-    steps = []
-    try:
+    with refused_at(place):
+        steps = []
         for step_id, text in texts.items():
             expected_s, limit_s = times.of(step_id)
             step = Step(
@@ -43,6 +41,3 @@ def unordered_task(
         return Task(
             id=task_id, name=name, product=product, family=family, parts=(), steps=tuple(steps)
         )
-    except ValidationError as error:
-        message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise SetError(f"{place}: {message}") from error

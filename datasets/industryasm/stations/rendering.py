@@ -15,14 +15,17 @@ from typing import TypedDict
 import numpy as np
 
 from industryasm.deviation import KnownKind
+from industryasm.fault import UserFault
 from industryasm.recording import (
     INDEX_FILE,
     AnnotatedCycle,
     AnnotatedDeviation,
     AnnotatedSegment,
+    DataSet,
     DataSetIndex,
     Recording,
     SplitName,
+    annotation_path,
     write_index,
 )
 from industryasm.stations.bench import HEIGHT, WIDTH
@@ -118,6 +121,8 @@ def render_recording(
     )
     if keep and path.is_file() and recording.lies_in(folder):
         return recording
+    # An annotation vouches for its video, so it goes before that is another.
+    annotation_path(folder, recording_id).unlink(missing_ok=True)
     worker = Worker(task, operator, RATE_HZ, rng)
     drawing = Drawing(task, operator, camera.bench, rng)
     surroundings = Surroundings(rng, num_frames=num_frames, rate_hz=RATE_HZ)
@@ -172,13 +177,16 @@ def render_data_set(
     Four recordings of every five are for training, one in ten each for validation and test;
     operators and stations of one split are in no other. A share `good` of the cycles holds no
     departure, the others one of `kinds`. A rendering that was stopped goes on; one that was
-    finished, which has its index, is done anew.
+    finished, which has its index, is done anew. Raises `UserFault` for a folder that has the index
+    of another data set, or of one that was split anew.
     """
-    was_stopped = not (folder / INDEX_FILE).exists()
-    splits: dict[SplitName, list[str]] = {"train": [], "validation": [], "test": []}
+    if (folder / INDEX_FILE).exists():
+        _begin_anew(folder, task, seed)
+    index_file = _index(task, seed, num_recordings)
+    split_of = {name: split for split, names in index_file.splits.items() for name in names}
     for index in range(num_recordings):
-        split: SplitName = {3: "validation", 8: "test"}.get(index % 10, "train")  # type: ignore[assignment]
-        recording_id = f"{task.id}-{seed}-{index:04d}"
+        recording_id = _recording_id(task, seed, index)
+        split = split_of[recording_id]
         rng = _generator(seed, "plan", task.id, str(index))
         yield render_recording(
             task,
@@ -187,14 +195,39 @@ def render_data_set(
             **named_looks(f"operator-{split}-{index}", f"station-{split}-{index}", seed),
             planted=[draw_departure(rng, good, kinds) for _ in range(cycles)],
             seed=seed,
-            keep=was_stopped,
+            keep=True,
         )
-        splits[split].append(recording_id)
-    index_file = DataSetIndex(
-        name=f"rendered {task.id}, seed {seed}",
-        splits={name: tuple(ids) for name, ids in splits.items()},
-    )
     write_index(folder, index_file)
+
+
+def _index(task: Task, seed: int, num_recordings: int) -> DataSetIndex:
+    splits: dict[SplitName, list[str]] = {"train": [], "validation": [], "test": []}
+    for index in range(num_recordings):
+        split: SplitName = {3: "validation", 8: "test"}.get(index % 10, "train")  # type: ignore[assignment]
+        splits[split].append(_recording_id(task, seed, index))
+    ids = {name: tuple(names) for name, names in splits.items()}
+    return DataSetIndex(name=f"rendered {task.id}, seed {seed}", splits=ids)
+
+
+def _recording_id(task: Task, seed: int, index: int) -> str:
+    return f"{task.id}-{seed}-{index:04d}"
+
+
+def _begin_anew(folder: Path, task: Task, seed: int) -> None:
+    """Take away what vouches for a finished rendering, the index first; its videos stay.
+
+    Raises `UserFault` where the index is not one that a rendering of `task` and `seed` wrote.
+    """
+    found = DataSet(folder).index
+    names = [name for split in found.splits.values() for name in split]
+    if found != _index(task, seed, len(names)):
+        raise UserFault(
+            f"{folder}: holds the data set {found.name[:80]!r}, which is no rendering of {task.id} "
+            f"with seed {seed} as it was written; name another folder"
+        )
+    (folder / INDEX_FILE).unlink()
+    for name in names:
+        annotation_path(folder, name).unlink(missing_ok=True)
 
 
 class Looks(TypedDict):
