@@ -65,7 +65,7 @@ def test_both_graphs_are_built_into_engines(
     [
         ("engine", "not the one its card describes"),
         ("engine a folder", "was an empty folder; the engine is built anew"),
-        ("card a folder", "Is a directory; the engine is built anew"),
+        ("card a folder", "is no regular file; the engine is built anew"),
         ("cut", "not the one its card describes"),
         ("card", "built anew"),
         ("no card", "built anew"),
