@@ -170,10 +170,10 @@ def _check_sets(data: Sequence[Opened], normal: Sequence[Opened], split: SplitNa
                 "there are fewer than on new work: use --split validation"
             )
         contents = {one.model_dump_json(): one.id for one in of_set.recordings()}
-        for content, name in contents.items():
+        for content, recording_id in contents.items():
             if other := taken.get(content):
                 raise CalibrationError(
-                    f"{folder}: recording {name!r} is in {other} too: it would count twice"
+                    f"{folder}: recording {recording_id!r} is in {other} too: it would count twice"
                 )
         taken |= dict.fromkeys(contents, folder)
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from models.runtimes.artefact import Artefact
 
 Target = Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"]
-Precisions = Literal["f32", "fp16", "bf16", "int8"]
 PRECISIONS: dict[str, tuple[str, ...]] = {
     "onnx": ("f32",),
     "openvino": ("f32", "fp16", "bf16", "int8"),
