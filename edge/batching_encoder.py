@@ -4,8 +4,9 @@
     camera's thread: encode(picture) -> waits ---> one thread: batch -> features -> back to each
 
 Whoever came first goes first, and a camera has one picture here at a time, so none is starved by
-another. While a batch is encoded the next one gathers; only when the encoder is idle does the first
-picture wait, at most `deadline_s`, for those of the other cameras.
+another. While a batch is encoded the next one gathers. When the encoder is idle, the first picture
+waits on a GPU for those of the other cameras, at most `deadline_s`; a processor encodes them one
+by one as fast as together, and only loses the wait (docs/log.md, 2026-11-24).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from models.runtime import Encoder
 _Request = tuple[np.ndarray, Future[np.ndarray], float]  # and when it came
 
 MAX_BATCH = 16
-DEADLINE_S = 0.005
+GPU_DEADLINE_S = 0.005
 """Small beside the 0.2 s between two samples of a camera, long beside handing a picture over."""
 
 
@@ -38,13 +39,19 @@ class BatchingEncoder:
         *,
         num_clients: int,
         max_batch: int = MAX_BATCH,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> None:
-        """Start the encoder's thread; raise `ValueError` for fewer than one client or picture."""
+        """Start the encoder's thread; raise `ValueError` for fewer than one client or picture.
+
+        Without `deadline_s` it is `GPU_DEADLINE_S` on a GPU and nothing on a processor.
+        """
+        if deadline_s is None:
+            deadline_s = GPU_DEADLINE_S if encoder.on_gpu else 0.0
         if num_clients < 1 or max_batch < 1 or deadline_s < 0:
             raise ValueError(f"clients {num_clients}, batch {max_batch}, deadline {deadline_s}")
-        self.height, self.width, self.runtime = encoder.height, encoder.width, encoder.runtime
+        self.height, self.width = encoder.height, encoder.width
         self.feature_dim = encoder.feature_dim
+        self.runtime, self.on_gpu = encoder.runtime, encoder.on_gpu
         self.num_batches = 0
         self.num_pictures = 0
         self._encoder = encoder

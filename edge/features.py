@@ -50,6 +50,7 @@ class NoPictures:
 
     height = width = feature_dim = 0
     runtime = "published features"
+    on_gpu = False
 
     def encode(self, images: np.ndarray) -> NoReturn:
         """Raise `ModelError`: a picture has no such features."""

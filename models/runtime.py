@@ -37,6 +37,7 @@ class Encoder(Protocol):
     width: int
     feature_dim: int
     runtime: str
+    on_gpu: bool
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Map pictures uint8 (B, height, width, 3) RGB to features float32 (B, D)."""
@@ -158,7 +159,8 @@ class OnnxEncoder:
     def __init__(self, graph: Graph, path: Path) -> None:
         """Raise `ModelError` when `graph`, loaded for `path`, is no image encoder that works."""
         self.height, self.width, self.feature_dim = _sizes(graph, path)
-        self.runtime, self.sha256 = graph.runtime, file_sha256(path)
+        self.runtime, self.on_gpu = graph.runtime, graph.on_gpu
+        self.sha256 = file_sha256(path)
         self._graph = graph
         noise = np.random.default_rng(0).integers(0, 256, (1, self.height, self.width, 3), np.uint8)
         if not np.isfinite(self.encode(noise)).all():

@@ -19,6 +19,7 @@ class Slow:
     height = width = 4
     feature_dim = 3
     runtime = "test"
+    on_gpu = False
 
     def __init__(self, *, takes_s: float = 0.01) -> None:
         self.takes_s = takes_s
@@ -73,6 +74,24 @@ def test_the_time_that_a_picture_waited_for_the_encoder_counts(
     encoder = BatchingEncoder(Slow(), num_clients=3, deadline_s=99.0)
     assert encoder.encode(picture(1))[0, 0] == 1
     encoder.close()
+
+
+@pytest.mark.parametrize(("on_gpu", "batches"), [(True, 1), (False, 2)])
+def test_only_a_gpu_waits_for_the_other_cameras(
+    monkeypatch: pytest.MonkeyPatch, on_gpu: bool, batches: int
+) -> None:
+    monkeypatch.setattr("edge.batching_encoder.GPU_DEADLINE_S", 60.0)
+    inner = Slow(takes_s=0)
+    inner.on_gpu = on_gpu
+    encoder = BatchingEncoder(inner, num_clients=2)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(encoder.encode, picture(1))
+        if not on_gpu:
+            first.result(60.0)
+        encoder.encode(picture(2))
+        first.result(60.0)
+    encoder.close()
+    assert len(inner.batches) == batches
 
 
 def test_a_greedy_camera_starves_no_other() -> None:

@@ -23,6 +23,7 @@ class Shade:
     height = width = 8
     feature_dim = DIM
     runtime = "shade"
+    on_gpu = False
 
     def __init__(self, sha256: str = "a" * 64, offset: float = 0.0) -> None:
         self.sha256, self.offset, self.num_seen = sha256, offset, 0

@@ -9,7 +9,8 @@ decides with the same temporal model. Ours does all that a station does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -63,12 +64,24 @@ def peers(clip: Path, subject: Subject, encoder: Encoder, num_rounds: int) -> li
     return rows
 
 
+@contextmanager
+def _opencv_threads() -> Iterator[None]:
+    """Let OpenCV use as many threads as it likes; ours keeps it to one."""
+    ours = cv2.getNumThreads()
+    cv2.setNumThreads(-1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(ours)
+
+
 def _supervision(clip: Path, encoder: Encoder) -> None:
     frames = import_module("supervision").get_video_frames_generator(
         str(clip), stride=EVERY, prefetch=AHEAD_FRAMES
     )
-    for picture in frames:
-        _encode(picture, encoder)
+    with _opencv_threads():
+        for picture in frames:
+            _encode(picture, encoder)
 
 
 def _opencv_loop(clip: Path, encoder: Encoder) -> None:
@@ -76,13 +89,14 @@ def _opencv_loop(clip: Path, encoder: Encoder) -> None:
     if not capture.isOpened():
         raise UserFault(f"{clip}: OpenCV cannot open it")
     index = 0
-    while True:
-        is_read, picture = capture.read()
-        if not is_read:
-            break
-        if index % EVERY == 0:
-            _encode(picture, encoder)
-        index += 1
+    with _opencv_threads():
+        while True:
+            is_read, picture = capture.read()
+            if not is_read:
+                break
+            if index % EVERY == 0:
+                _encode(picture, encoder)
+            index += 1
     capture.release()
 
 

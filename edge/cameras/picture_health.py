@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 from edge.cameras.lasting_edges import RECENT_S, SIDE, LastingEdges
 
+# OpenCV shares even a picture of 224x224 out to all cores, where decoder and encoder then wait.
+cv2.setNumThreads(1)
+
 PictureState = Literal["good", "dark", "overexposed", "frozen", "resized", "occluded", "moved"]
 STILL_USEFUL = ("good", "moved", "resized")
 """States of the pictures in which work is looked for."""

@@ -38,6 +38,7 @@ class Graph(Protocol):
 
     runtime: str
     """What really runs it: name, version, device and, where it is not f32, precision."""
+    on_gpu: bool
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
 

@@ -46,6 +46,7 @@ class OnnxGraph:
                 "driver, CUDA or cuDNN is missing or of another version: see `nvidia-smi`"
             )
         self.runtime = f"onnxruntime {onnxruntime.__version__} {device}"
+        self.on_gpu = device == "cuda"
         self.inputs = {i.name: _shape(i.shape) for i in self._session.get_inputs()}
         self.outputs = {o.name: _shape(o.shape) for o in self._session.get_outputs()}
 

@@ -18,6 +18,8 @@ from models.runtimes.onnx_file import read_onnx
 class OpenVinoGraph:
     """A graph on OpenVINO."""
 
+    on_gpu = False
+
     def __init__(
         self, path: Path, *, precision: Literal["f32", "bf16"] = "f32", num_threads: int = 0
     ) -> None:

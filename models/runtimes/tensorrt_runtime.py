@@ -25,6 +25,8 @@ from models.runtimes.tensorrt_graph import EnginePrecision
 class TensorRtGraph:
     """A graph as an engine; larger batches than its largest are cut."""
 
+    on_gpu = True
+
     def __init__(
         self,
         path: Path,
