@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,12 @@ def test_the_command_goes_on_with_what_was_judged(
         assert f"| {row} |" in first.output
     monkeypatch.setattr(curve, "_train", lambda *_: pytest.fail("trained again"))
     assert CliRunner().invoke(app, command, catch_exceptions=False).output == first.output
+    plain = json.loads(
+        CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False).output
+    )[toys.name]
+    late = plain["look-ahead 5 s"]
+    assert [score["decided_s"] > plain["look-ahead 0 s"][0]["decided_s"] for score in late] == [
+        True
+    ]
+    assert plain[curve.WHOLE][0]["decided_s"] is None
+    assert f"| {plain[curve.WHOLE][0]['best_labels']['accuracy']:.1f} |" in first.output

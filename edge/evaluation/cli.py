@@ -230,6 +230,7 @@ def delay(
     seeds: Annotated[int, typer.Option(min=1, max=20, help="Trainings of each row.")] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 30,
     processes: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
 ) -> None:
     """Tell what waiting for the future brings: accuracy by look-ahead, beside all and none of it.
 
@@ -237,10 +238,16 @@ def delay(
     """
     from edge.evaluation.delay_curve import delay_curve, delay_curve_rows
 
+    plain: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for folder in (given.resolve() for given in data):  # `.` has no name
         found = delay_curve(folder, work=work, seeds=seeds, epochs=epochs, processes=processes)
+        plain[folder.name] = {
+            row: [score.as_dict() for score in scores] for row, scores in found.items()
+        }
         head = f"{folder.name}: by look-ahead, {seeds} seeds, {epochs} epochs\n"
-        typer.echo("\n".join([head, *delay_curve_rows(found), ""]))
+        _say([head, *delay_curve_rows(found), ""], unless=as_json)
+    if as_json:
+        typer.echo(json.dumps(plain, indent=1))
 
 
 def protocol_report(
