@@ -135,6 +135,14 @@ def test_predictions_that_cannot_be_written_are_a_fault(tmp_path: Path) -> None:
     assert_one_line(done, "p.jsonl: cannot be written: No such file or directory")
 
 
+def test_a_file_where_a_folder_is_made_is_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    done = linewatch("data", "render", "--task", "gear-reducer", "--out", str(file))
+    assert_one_line(done, str(file), "Not a directory")
+    assert file.read_text() == "mine"
+
+
 def test_the_live_demo_refuses_to_print_json() -> None:
     assert_one_line(linewatch("demo", "--json"), "--json needs --headless")
 
