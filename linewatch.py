@@ -106,7 +106,9 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:  # a folder where a file was meant, a full disk, a right that is missing
+    except (
+        OSError
+    ) as error:  # a folder where a file was meant, a full disk, a right that is missing
         if error.filename is None:
             raise
         print(f"linewatch: {error.filename}: {error.strerror}", file=sys.stderr)

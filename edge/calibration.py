@@ -11,7 +11,6 @@ from edge.evaluation.opened import Opened, open_model
 from edge.evaluation.watched import Watched, is_normal, normal_hours, normal_units, watch
 from edge.labelled_confusion import all_but, confusion_on, normal_confusion
 from edge.normal_work import hours_of, num_units_of, open_normal_work, was_trained_on
-from industryasm.deviation import FoundKind, KnownDeviation
 from industryasm.fault import UserFault
 from industryasm.procedure import Procedure
 from industryasm.recording import AnnotatedSegment, SplitName
@@ -32,12 +31,7 @@ from models.calibration_fit import (
 )
 from models.confusion import Confusion
 from models.deviations import Deviation
-
-NEAR: tuple[frozenset[FoundKind], ...] = (
-    frozenset({"missed", "wrong_part", "incomplete"}),
-    frozenset({"repeated", "rework"}),
-)
-"""Kinds that say much the same of a step: that it was not done as it should, or done again."""
+from models.metrics import is_near
 
 
 class CalibrationError(UserFault, ValueError):
@@ -72,7 +66,10 @@ class _Seen:
         recording = watched.recording
         score = watched.score()
         said = [(match.found, True) for match in score.matched]
-        said += [(found, _is_near(found, score.missed)) for found in score.invented]
+        said += [
+            (found, any(is_near(known, found) for known in score.missed))
+            for found in score.invented
+        ]
         self.accusations += [
             _accusation(name, found, is_real=is_real, is_normal=is_normal(recording, found))
             for found, is_real in said
@@ -282,15 +279,6 @@ def _steps(procedure: Procedure, seen: _Seen, miss_rate: float) -> tuple[StepTru
             )
         )
     return tuple(trust)
-
-
-def _is_near(found: Deviation, missed: Iterable[KnownDeviation]) -> bool:
-    """Tell whether an accusation is right but for its kind: it sends a person to the fault too."""
-    return any(
-        (known.step, known.cycle) == (found.step, found.cycle)
-        and any({known.kind, found.kind} <= kinds for kinds in NEAR)
-        for known in missed
-    )
 
 
 def _accusation(

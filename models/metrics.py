@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from industryasm.deviation import KnownDeviation, KnownKind
+from industryasm.deviation import FoundKind, KnownDeviation, KnownKind
 from industryasm.segment import runs
 from industryasm.vocabulary import BACKGROUND
 from models.findings import Deviation
@@ -243,6 +243,33 @@ class DeviationScore:
             tuple(known for known in self.missed if known.kind == kind),
             tuple(found for found in self.invented if found.kind == kind),
         )
+
+
+NEAR: tuple[frozenset[FoundKind], ...] = (
+    frozenset({"missed", "wrong_part", "incomplete"}),
+    frozenset({"repeated", "rework"}),
+)
+"""Kinds that say much the same of a step: that it was not done as it should, or done again."""
+
+
+def is_near(known: KnownDeviation, found: Deviation) -> bool:
+    """Tell whether an accusation is right but for its kind: it sends a person to the fault too."""
+    return (known.step, known.cycle) == (found.step, found.cycle) and any(
+        {known.kind, found.kind} <= kinds for kinds in NEAR
+    )
+
+
+def match_near(score: DeviationScore) -> DeviationScore:
+    """Match what a score of one recording has missed with what it has invented by near kinds."""
+    matched, missed, free = list(score.matched), [], list(score.invented)
+    for known in score.missed:
+        match = next((found for found in free if is_near(known, found)), None)
+        if match is None:
+            missed.append(known)
+        else:
+            free.remove(match)
+            matched.append(MatchedDeviation(known, match))
+    return DeviationScore(tuple(matched), tuple(missed), tuple(free))
 
 
 def match_deviations(known: Sequence[KnownDeviation], found: Sequence[Deviation]) -> DeviationScore:

@@ -18,6 +18,7 @@ from models.metrics import (
     background_rules,
     class_accuracy,
     match_deviations,
+    match_near,
     segmentation_score,
 )
 
@@ -365,6 +366,28 @@ def test_the_newest_state_of_a_deviation_counts() -> None:
     assert match_deviations([], [suspected, withdrawn]).invented == ()
     confirmed = found_deviation("missed", "b", 1)
     assert len(match_deviations(known, [suspected, confirmed]).matched) == 1
+
+
+def test_a_near_kind_of_the_same_step_and_unit_matches_once() -> None:
+    known = [
+        KnownDeviation("wrong_part", "a", 1, 0.0, 5.0),
+        KnownDeviation("wrong_part", "b", 1, 6.0, 9.0),
+        KnownDeviation("rework", "c", 2, 40.0, 44.0),
+    ]
+    found = [
+        found_deviation("missed", "a", 1),
+        found_deviation("missed", "a", 1, number=2),  # said twice of one
+        found_deviation("repeated", "b", 1),  # not near
+        found_deviation("repeated", "c", 2),
+        found_deviation("missed", "b", 2),  # of another unit
+    ]
+    strict = match_deviations(known, found)
+    assert (len(strict.matched), len(strict.missed), len(strict.invented)) == (0, 3, 5)
+    near = match_near(strict)
+    pairs = [(match.known.step, match.found.kind) for match in near.matched]
+    assert pairs == [("a", "missed"), ("c", "repeated")]
+    assert near.missed == (known[1],)
+    assert set(near.invented) == {found[1], found[2], found[4]}
 
 
 def test_nothing_known_and_nothing_found_is_perfect() -> None:

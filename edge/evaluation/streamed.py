@@ -25,6 +25,7 @@ from models.metrics import (
     background_rules,
     class_accuracy,
     match_deviations,
+    match_near,
 )
 from models.runtime import TemporalModel
 
@@ -201,6 +202,7 @@ def evaluate_deviations(
         decoder=decoder,
         num_recordings=len(judged),
         doubted=joined(doubted),
+        by_near_kind=joined([match_near(score) for score in scores]),
         hours=sum(recording.duration_s for recording in judged) / 3600,
         normal_hours=sum(normal_hours(recording) for recording in judged),
         num_false_normal=sum(
