@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from industryasm.deviation import FoundKind
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
@@ -40,7 +42,7 @@ class Conformance:
     def judge_step(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         """Judge a decided step before it is added to `cycle`: length, then order or repetition."""
         is_repeat = self._is_repeat(cycle, segment)
-        found = self.lengths.judge(cycle, segment, now_s)
+        found = self._withdraw_idle(cycle) + self.lengths.judge(cycle, segment, now_s)
         if is_repeat and self.foreign.stretch(until_s=segment.start_s):
             return found + self.foreign.explain_as_undoing(cycle, segment, now_s)
         found += self.foreign.explain(cycle, segment, now_s)
@@ -71,12 +73,23 @@ class Conformance:
             return False
         return min(before.confidence, segment.confidence) >= self._least_confidence
 
-    def judge_end(self, cycle: Cycle, now_s: float, *, interrupted: bool) -> list[Deviation]:
+    def suspect_undone(self, cycle: Cycle, now_s: float) -> list[Deviation]:
+        """Suspect all that `cycle` lacks, as nothing was done for so long, until it goes on."""
+        return [
+            self._suspect_missed(cycle, step, now_s)
+            for step in cycle.undone()
+            if not self._is_suspected(step)
+        ]
+
+    def judge_end(
+        self, cycle: Cycle, now_s: float, *, interrupted: bool, left: bool = False
+    ) -> list[Deviation]:
         """Settle everything at the end of `cycle`: what was not done was missed.
 
-        Of an `interrupted` cycle only what a later step has made suspect.
+        Of an `interrupted` cycle only what a later step has made suspect. All else that one lacks
+        that was `left` is unsure, and so is all that one lacks that may be of the one before.
         """
-        found = self.foreign.judge_end(cycle, now_s, interrupted=interrupted)
+        found = self.foreign.judge_end(cycle, now_s, interrupted=interrupted or left)
         replaced = {place.step for place in found if place.kind == "wrong_part"}
         if not interrupted:
             found += self.lengths.judge_end(cycle)
@@ -86,18 +99,28 @@ class Conformance:
             if (guess := self.ledger.suspected("unsure", step)) is not None
         ]
         for step in cycle.undone() if cycle.done else ():  # a wrong guess alone has no steps
+            is_overtaken = bool(cycle.overtakers(step))
+            if step in replaced or (interrupted and not is_overtaken):
+                continue
             guess = self.ledger.suspected("missed", step) or self.ledger.suspected("unsure", step)
-            if step not in replaced and (guess is not None or not interrupted):
-                after_s = cycle.done_before(step)
-                span = (guess.start_s, guess.end_s) if guess else (after_s, max(after_s, now_s))
-                detail = "not done when the cycle ended"
-                kind: FoundKind = "missed"
-                if hidden_s := cycle.hidden_s(step):
-                    kind, detail = "unsure", _hidden(hidden_s)
-                found.append(
-                    self.ledger.confirm(cycle, kind, step, span, now_s=now_s, detail=detail)
-                )
+            after_s = cycle.done_before(step)
+            span = (guess.start_s, guess.end_s) if guess else (after_s, max(after_s, now_s))
+            kind, detail = self._not_done(cycle, step, left=left and not is_overtaken)
+            found.append(self.ledger.confirm(cycle, kind, step, span, now_s=now_s, detail=detail))
         return found + self.ledger.withdraw_all("not borne out when the cycle ended")
+
+    def _not_done(self, cycle: Cycle, step: str, *, left: bool) -> tuple[FoundKind, str]:
+        """Say what it is that `step` was not done in `cycle`, which is over, and why."""
+        if hidden_s := cycle.hidden_s(step):
+            return "unsure", _hidden(hidden_s)
+        if left:
+            return "unsure", "not done when the work stopped, and not due before anything done"
+        if cycle.may_be_left_over:
+            return "unsure", "all that was seen may belong to the unit before"
+        if overtakers := cycle.overtakers(step):
+            first = overtakers[0].label
+            return "missed", f"not done when the cycle ended; {first}, which comes after it, was"
+        return "missed", "not done when the cycle ended"
 
     def _judge_order(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         step, found = segment.label, []
@@ -113,9 +136,22 @@ class Conformance:
                 detail = f"{early.label} was done before {step}, which must come first"
                 found.append(self._confirm(cycle, "out_of_order", early, now_s, detail))
         for missing in self._procedure.missing_before(step, cycle.done):
-            if not any(self.ledger.suspected(kind, missing) for kind in _NOT_DONE):
-                found.append(self._suspect_missed(cycle, missing, segment, now_s))
+            if not self._is_suspected(missing):
+                found.append(self._suspect_missed(cycle, missing, now_s, following=segment))
         return found
+
+    def _is_suspected(self, step: str) -> bool:
+        return any(self.ledger.suspected(kind, step) for kind in _NOT_DONE)
+
+    def _withdraw_idle(self, cycle: Cycle) -> list[Deviation]:
+        """Take back what was suspected because nothing was done: the work goes on."""
+        idle = [step for step in cycle.undone() if not cycle.overtakers(step)]
+        return [
+            guess
+            for step in idle
+            for kind in ("missed", "unsure")
+            for guess in self.ledger.withdraw(kind, step, "the work goes on")
+        ]
 
     def _suspect_faint(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         step, is_sure = segment.label, segment.confidence >= self._done_confidence
@@ -133,12 +169,18 @@ class Conformance:
         return self.ledger.withdraw("unsure", segment.label, "it was seen again, and better")
 
     def _suspect_missed(
-        self, cycle: Cycle, step: str, following: Segment, now_s: float
+        self, cycle: Cycle, step: str, now_s: float, *, following: Segment | None = None
     ) -> Deviation:
-        span = min(cycle.done_before(step), following.start_s), following.end_s
+        """Suspect `step`, because of the step `following` or because nothing was done for long."""
         kind: FoundKind = "missed"
-        detail = f"not seen before {following.label}, which comes after it"
-        if hidden_s := cycle.hidden_s(step, until_s=following.start_s):
+        after_s, until_s = cycle.done_before(step), math.inf
+        if following is None:
+            span = after_s, max(after_s, now_s)
+            detail = f"not done, and nothing was done for {now_s - cycle.end_s:.0f} s"
+        else:
+            span, until_s = (min(after_s, following.start_s), following.end_s), following.start_s
+            detail = f"not seen before {following.label}, which comes after it"
+        if hidden_s := cycle.hidden_s(step, until_s=until_s):
             detail, kind = _hidden(hidden_s), "unsure"
         return self.ledger.suspect(cycle, kind, step, span, now_s=now_s, detail=detail)
 

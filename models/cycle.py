@@ -43,6 +43,8 @@ class Cycle:
     """Whether a step was added after the end, so that the cycle is to be judged again."""
     since_s: float = 0.0
     """When the cycle before ended: what is older is not this one's."""
+    before: list[str] = field(default_factory=list)
+    """Steps done in the cycle before."""
     unseen: Unseen = field(default_factory=Unseen, repr=False)
     """When the work could not be seen, of the whole stream."""
 
@@ -118,6 +120,15 @@ class Cycle:
         )
 
     @property
+    def may_be_left_over(self) -> bool:
+        """Whether all that was done may be of the unit before: done again, or optional there."""
+        required = self.procedure.required(self.done)
+        return bool(self.before) and all(
+            self.procedure.step(step).repeatable if step in self.before else step not in required
+            for step in self.done
+        )
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether the cycle is complete, no optional step can come any more in order, and none was
         left too soon: it may go on.
@@ -143,12 +154,12 @@ class Cycle:
         is_swap = overtakers == [self.last_step] and self._pause_s(segment) < handover_s
         return bool(overtakers) and not is_swap
 
-    def may_be_followed_by(self, segment: Segment, *, handover_s: float) -> bool:
+    def may_be_followed_by(self, segment: Segment, *, handover_s: float, idle_end_s: float) -> bool:
         """Tell whether `segment` could begin the next unit, which the step after it will tell.
 
         It is a first step that does not fit here. Either a last step was not seen, and at least
-        half of the unit is done; or it may go on here too, and the unit is complete; or the unit
-        lacks it, so that it may be late.
+        half of the unit is done or it was idle; or it may go on here too, and the unit is complete;
+        or the unit lacks it, so that it may be late.
         """
         if not self._is_first(segment.label) or self._fits(segment.label):
             return False
@@ -158,13 +169,18 @@ class Cycle:
             is_lacking = segment.label in self.undone()
             return is_lacking and self._pause_s(segment) < handover_s
         undone = [step for step in self.undone() if not self.hidden_s(step)]
-        return 2 * len(undone) <= len(self.procedure.required())
+        is_half_done = 2 * len(undone) <= len(self.procedure.required())
+        return is_half_done or self._begins_after_idleness(segment, idle_end_s)
 
-    def is_followed_by_both(self, first: Segment, second: Segment, *, handover_s: float) -> bool:
+    def is_followed_by_both(
+        self, first: Segment, second: Segment, *, handover_s: float, idle_end_s: float
+    ) -> bool:
         """Tell whether `first`, which may be the next unit's, is so by the step after it."""
         begins_unit = second.label != first.label and not self.procedure.missing_before(
             second.label, {first.label}
         )
+        if self._begins_after_idleness(first, idle_end_s):
+            return begins_unit
         paused_before = self._pause_s(first) >= handover_s
         paused_after = self._pause_s(second, first.end_s) >= handover_s
         if not paused_before and first.label not in self.done and second.label not in self.done:
@@ -215,6 +231,10 @@ class Cycle:
             return False
         is_left = step == self.last_step and step in self.lacking_s
         return is_left or self.procedure.step(step).repeatable or self.goes_on_unseen(segment)
+
+    def _begins_after_idleness(self, segment: Segment, idle_end_s: float) -> bool:
+        is_idle = self._pause_s(segment) >= idle_end_s
+        return is_idle and not self.procedure.step(segment.label).repeatable
 
     def _pause_s(self, segment: Segment, after_s: float | None = None) -> float:
         """Return how long nobody worked before `segment`, since the end of the last step.

@@ -2,10 +2,12 @@
 
 A cycle starts with the first step seen when none is running. It ends when every required step is
 done and no optional one can come in order, or after a handover pause once every required step is
-done; when the next unit is begun (`models.cycle`); when nothing was done for long; at the close.
+done; when the next unit is begun (`models.cycle`); when it was left for long; at the close.
 
 `missed` is suspected when a step that comes after it was done, confirmed when the cycle ends, and
 withdrawn when the step comes after all: then the step that was done too early is `out_of_order`.
+It is also suspected when nothing was done for `idle_end_s`, until the work goes on; of a cycle that
+was left it is `unsure`, for a pause rules out no order in which the step comes later.
 `too_long` is suspected while the step goes on and judged when the segment is decided.
 `incomplete` and `too_short` are suspected when the step is left, withdrawn when it is taken up
 again, and confirmed by a step that comes after it or at the end of the cycle.
@@ -70,10 +72,15 @@ class MonitorConfig:
     """When a cycle is over, and what it takes to accuse; raises `MonitorError` for other bounds."""
 
     idle_end_s: float = 20.0
-    """A cycle ends when no step was going on for this long."""
+    """When no step was going on for this long, what the cycle lacks is suspected missed, and a
+    first step that does not fit in it begins the next one."""
     handover_s: float = 2.0
     """A pause at least this long may be the change from one unit to the next: it ends a complete
     cycle, and it decides where the order of the steps leaves two readings."""
+
+    left_s: float = 900.0
+    """An unfinished cycle was left, and ends, when no step was going on for this long (at least
+    `idle_end_s`): longer than a pause in the middle of a unit."""
 
     least_confidence: float = 0.6
     """Mean probability below which a step that is seen again is not said to be repeated."""
@@ -108,6 +115,8 @@ class MonitorConfig:
                 f"handover_s {self.handover_s} must be above 0 and at most idle_end_s "
                 f"{self.idle_end_s}, which must be finite"
             )
+        if not self.left_s > 0:
+            raise MonitorError(f"left_s {self.left_s} must be above 0")
 
 
 class CycleMonitor:
@@ -245,10 +254,15 @@ class CycleMonitor:
         findings: list[Finding] = []
         config, cycle = self.config, self._cycle
         if cycle is not None:
-            limit_s = config.handover_s if cycle.is_complete else config.idle_end_s
             active_s = max(self._active_s, cycle.end_s)
-            if time_s - active_s - self._unseen.seconds(active_s, time_s) >= limit_s:
-                findings += self._end_cycle(now_s, "idle")
+            paused_s = time_s - active_s - self._unseen.seconds(active_s, time_s)
+            if cycle.is_complete:
+                if paused_s >= config.handover_s:
+                    findings += self._end_cycle(now_s, "idle")
+            elif paused_s >= max(config.left_s, config.idle_end_s):
+                findings += self._end_cycle(now_s, "idle", left=True)
+            elif paused_s >= config.idle_end_s:
+                findings += self._conformance.suspect_undone(cycle, now_s)
         elif time_s - max(self._active_s, self._last.end_s) >= config.idle_end_s:
             findings += self._settle_last(now_s)
         return findings + self._release_strays(time_s - config.idle_end_s, now_s)
@@ -280,8 +294,8 @@ class CycleMonitor:
         return list(found)
 
     def _see_step(self, segment: Segment, now_s: float) -> list[Finding]:
-        cycle, handover_s = self._cycle, self.config.handover_s
-        if cycle is not None and cycle.may_be_followed_by(segment, handover_s=handover_s):
+        cycle = self._cycle
+        if cycle is not None and self._may_be_followed_by(cycle, segment):
             return self._hold(cycle, segment, now_s)
         findings, cycle = self._cycle_of(segment, now_s)
         if cycle is not self._cycle:
@@ -324,11 +338,16 @@ class CycleMonitor:
             segment.start_s,
             end_s=segment.start_s,
             since_s=self._last.end_s,
+            before=sorted(self._last.done),
             unseen=self._unseen,
         )
         self._cycle = cycle
         started = CycleStarted(cycle.number, cycle.start_s, now_s)
         return [*settled, started, *self._claim_strays(cycle, now_s)], cycle
+
+    def _may_be_followed_by(self, cycle: Cycle, segment: Segment) -> bool:
+        handover_s, idle_end_s = self.config.handover_s, self.config.idle_end_s
+        return cycle.may_be_followed_by(segment, handover_s=handover_s, idle_end_s=idle_end_s)
 
     def _hold(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Finding]:
         """Keep a step back that may be the next unit's first; the step after it will tell."""
@@ -339,8 +358,10 @@ class CycleMonitor:
         held, cycle = self._held, self._cycle
         if held is None or cycle is None:
             return []
-        handover_s = self.config.handover_s
-        if not cycle.is_followed_by_both(held, following, handover_s=handover_s):
+        handover_s, idle_end_s = self.config.handover_s, self.config.idle_end_s
+        if not cycle.is_followed_by_both(
+            held, following, handover_s=handover_s, idle_end_s=idle_end_s
+        ):
             return self._release_held(now_s)
         self._held = None
         ledger = self._conformance.ledger
@@ -377,24 +398,24 @@ class CycleMonitor:
         seen_until_s = self._last.end_s if self._cycle is None else self._cycle.end_s
         if running.start_s < seen_until_s:  # decided and judged already
             return []
-        handover_s, cycle = self.config.handover_s, self._cycle
+        cycle = self._cycle
         findings: list[Finding] = []
         is_open = self._held is not None or (  # whose it is, the step behind it will tell
-            cycle is not None and cycle.may_be_followed_by(running, handover_s=handover_s)
+            cycle is not None and self._may_be_followed_by(cycle, running)
         )
         if cycle is None or not is_open:
             findings, cycle = self._cycle_of(running, now_s)
         return [*findings, self._conformance.lengths.suspect_overrun(cycle, running, now_s)]
 
     def _end_cycle(
-        self, now_s: float, reason: CycleEnd, *, interrupted: bool = False
+        self, now_s: float, reason: CycleEnd, *, interrupted: bool = False, left: bool = False
     ) -> list[Finding]:
         findings = self._release_held(now_s)  # which may end the cycle itself
         cycle = self._cycle
         if cycle is None:
             return findings
         self._cycle, self._last = None, cycle
-        findings += self._conformance.judge_end(cycle, now_s, interrupted=interrupted)
+        findings += self._conformance.judge_end(cycle, now_s, interrupted=interrupted, left=left)
         ended = CycleEnded(
             cycle.number,
             cycle.start_s,

@@ -131,7 +131,16 @@ def check_lives(findings: list[Finding]) -> None:
         ("abcd|abc", [("missed", "d", 2)], [(1, True, "complete"), (2, False, "closed")]),
         ("abc|abcd", [("missed", "d", 1)], [(1, False, "next_unit"), (2, True, "complete")]),
         ("abcabcd", [("missed", "d", 1)], [(1, False, "next_unit"), (2, True, "complete")]),
-        ("abc~abcd", [("missed", "d", 1)], [(1, False, "idle"), (2, True, "complete")]),
+        ("abc~abcd", [("missed", "d", 1)], [(1, False, "next_unit"), (2, True, "complete")]),
+        (
+            "a~abcd",
+            [("missed", step, 1) for step in "bcd"],
+            [(1, False, "next_unit"), (2, True, "complete")],
+        ),
+        # a pause in the middle of a unit, however often, is not its end
+        ("ab~cd", [], [(1, True, "complete")]),
+        ("a~b~c~d", [], [(1, True, "complete")]),
+        ("ab~d|abcd", [("missed", "c", 1)], [(1, False, "next_unit"), (2, True, "complete")]),
         ("ad", [("missed", "b", 1), ("missed", "c", 1)], [(1, False, "closed")]),
         # swapped
         ("bacd", [("out_of_order", "b", 1)], [(1, True, "complete")]),
@@ -457,24 +466,60 @@ def test_a_short_piece_decided_late_does_not_settle_the_step_that_goes_on() -> N
     assert [d.state for d in settled(findings) if d.kind == "too_long"] == ["confirmed"]
 
 
-def test_a_cycle_ends_by_idleness_while_only_watched() -> None:
+def test_what_a_unit_lacks_is_suspected_in_a_pause_until_the_work_goes_on() -> None:
     monitor = CycleMonitor(CHAIN, MonitorConfig(idle_end_s=20.0))
     monitor.observe(Segment(0.0, 4.0, "a"), 5.0)
     assert monitor.watch(None, 23.9) == []
     assert monitor.watch(Segment(23.5, 24.1, "b"), 24.1) == []  # something goes on again
     assert monitor.watch(None, 44.0) == []
     findings = monitor.watch(None, 44.1)
+    assert [(d.kind, d.step, d.state) for d in settled(findings)] == [
+        ("missed", step, "suspected") for step in "bcd"
+    ]
+    assert "nothing was done for 40 s" in settled(findings)[0].detail
+    assert monitor.watch(None, 60.0) == []  # said once
+    findings += monitor.observe(Segment(70.0, 74.0, "b"), 75.0)
+    assert [(d.step, d.state) for d in settled(findings)] == [(s, "withdrawn") for s in "bcd"]
+    findings += monitor.observe(Segment(75.0, 79.0, "c"), 80.0)
+    findings += monitor.observe(Segment(80.0, 84.0, "d"), 85.0)
+    assert cycles(findings) == [(1, True, "complete")]
+    check_lives([CycleStarted(1, 0.0, 5.0), *findings])
+
+
+def test_what_was_not_due_in_a_unit_that_was_left_is_unsure() -> None:
+    monitor = CycleMonitor(CHAIN, MonitorConfig(idle_end_s=20.0, left_s=300.0))
+    findings = monitor.observe(Segment(0.0, 4.0, "a"), 5.0)
+    findings += monitor.observe(Segment(5.0, 9.0, "c"), 10.0)
+    findings += monitor.watch(None, 308.9)
+    assert monitor.cycle == 1
+    findings += monitor.watch(None, 309.0)
     (ended,) = (f for f in findings if isinstance(f, CycleEnded))
-    assert (ended.reason, ended.end_s, ended.detected_s) == ("idle", 4.0, 44.1)
-    assert confirmed(findings) == [("missed", step, 1) for step in "bcd"]
+    assert (ended.reason, ended.complete, ended.end_s) == ("idle", False, 9.0)
+    assert confirmed(findings) == [("missed", "b", 1), ("unsure", "d", 1)]
+    assert [d.state for d in settled(findings) if (d.kind, d.step) == ("missed", "d")] == [
+        "withdrawn"
+    ]
+    check_lives(findings)
     assert monitor.cycle is None
+
+
+@pytest.mark.parametrize(
+    ("optional", "repeatable", "text"), [("b", "", "a_b"), ("", "b", "ab_b"), ("b", "b", "a_bb")]
+)
+def test_what_may_be_left_over_from_the_unit_before_accuses_nobody(
+    optional: str, repeatable: str, text: str
+) -> None:
+    """`b` may be late in the unit before, which ended when nothing was done for a while."""
+    order = procedure("a b", optional=optional, repeatable=repeatable)
+    assert confirmed(observe_all(order, segments_of(text))) == [("unsure", "a", 2)]
 
 
 def test_what_was_not_recognised_yet_is_not_idle() -> None:
     monitor = CycleMonitor(CHAIN, MonitorConfig(idle_end_s=20.0))
     monitor.observe(Segment(0.0, 4.0, "a"), 5.0)
     assert monitor.watch(None, 27.0, seen_until_s=23.9) == []
-    assert cycles(monitor.watch(None, 27.2, seen_until_s=24.1)) == [(1, False, "idle")]
+    found = settled(monitor.watch(None, 27.2, seen_until_s=24.1))
+    assert [(d.step, d.state) for d in found] == [(step, "suspected") for step in "bcd"]
 
 
 def test_an_interrupted_cycle_misses_only_what_was_suspected() -> None:
@@ -576,6 +621,8 @@ def test_a_required_step_left_out_is_missed_once(
     if following and not {following, *order.successors(following)} & set(units[at]):
         units = units[: at + 1]  # the next unit's first step would be in order in this one
     assume(not at or units[at][0] in units[at - 1])  # and so would this one's in the one before
+    own = [s for s in units[at] if not order.step(s).optional and not order.step(s).repeatable]
+    assume(not at or own)  # else all of it may be of the unit before
     findings = observe_all(order, segments_of("|".join(units)))
     assert confirmed(findings) == [("missed", step, at + 1)]
     assert [complete for _, complete, _ in cycles(findings)] == [

@@ -84,12 +84,13 @@ def test_the_unit_ends_when_the_next_is_begun_though_its_last_steps_were_out_of_
 
 
 def test_a_camera_without_sight_is_no_worker_at_rest() -> None:
-    """40 s without a step end a cycle; 40 s without a picture do not."""
+    """40 s without a step make what is not done suspect; 40 s without a picture do not."""
     seen = [("a", 0.0, 4.0), ("b", 5.0, 9.0), ("c", 50.0, 54.0), ("d", 55.0, 59.0)]
     done = [*seen, ("e", 60.0, 64.0)]
-    ends = [f.complete for f in watch(done, [(9.5, 49.5)]) if isinstance(f, CycleEnded)]
-    assert ends == [True]
-    assert len([f for f in watch(done, []) if isinstance(f, CycleEnded)]) == 2
+    for unseen, states in (([(9.5, 49.5)], set()), ([], {"suspected", "withdrawn"})):
+        findings = watch(done, unseen)
+        assert [f.complete for f in findings if isinstance(f, CycleEnded)] == [True]
+        assert {f.state for f in findings if isinstance(f, Deviation)} == states
 
 
 def test_a_step_that_comes_late_after_all_is_out_of_order_and_no_longer_unsure() -> None:

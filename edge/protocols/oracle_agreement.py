@@ -130,11 +130,25 @@ def order_surplus(procedure: Procedure, watched: Watched) -> list[int]:
 def judged_differently(procedure: Procedure, watched: Watched) -> set[str]:
     """Return the kinds that monitor and definition count differently in the monitor's cycles.
 
-    `+` before a kind says that the monitor has one too many, `-` that one is missing.
+    `+` before a kind says that the monitor has one too many, `-` that one is missing. Of a cycle
+    all of whose steps may be of the one before, what it lacks is to be `unsure`, not missed.
     """
     out: set[str] = set()
     for number in {*watched.cycles, *watched.confirmed}:
-        exact = exact_deviations(procedure, watched.cycles.get(number, ()))
+        trace = watched.cycles.get(number, ())
+        exact = exact_deviations(procedure, trace)
+        if _is_left_over(procedure, trace, watched.cycles.get(number - 1, ())):
+            exact = Counter({key: times for key, times in exact.items() if key[0] != "missed"})
         found = watched.confirmed.get(number, Counter())
         out |= {f"-{kind}" for kind, _ in exact - found} | {f"+{kind}" for kind, _ in found - exact}
     return out
+
+
+def _is_left_over(
+    procedure: Procedure, trace: Sequence[Segment], before: Sequence[Segment]
+) -> bool:
+    """Tell whether the steps of `trace` are allowed behind the unit `before`: again, or at last."""
+    done, done_before = ({s.label for s in t if s.label in procedure} for t in (trace, before))
+    required = procedure.required(done)
+    again = all(procedure.step(step).repeatable for step in done & done_before)
+    return bool(done_before) and again and not (done - done_before) & required
