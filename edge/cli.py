@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -65,15 +65,17 @@ def _teller(stack: ExitStack, jsonl: Path | None) -> Callable[[Finding], None]:
         return lambda finding: typer.echo(sentence(finding))
     if str(jsonl) == "-":
         return lambda finding: _write_line(sys.stdout, finding)
-    try:
-        file = stack.enter_context(jsonl.open("w", encoding="utf-8"))
-    except OSError as error:
-        from industryasm.fault import UserFault
+    from models.whole_files import WriteError, open_for_lines
 
-        raise UserFault(f"{jsonl}: cannot be written: {error.strerror}") from error
+    file = stack.enter_context(open_for_lines(jsonl))
 
     def tell(finding: Finding) -> None:
-        _write_line(file, finding)
+        try:
+            _write_line(file, finding)
+        except OSError as error:  # a full disk; a pipe whose reader has left
+            with suppress(OSError):  # what could not be written is written again in closing
+                file.close()
+            raise WriteError(f"{jsonl}: cannot be written: {error.strerror}") from error
         typer.echo(sentence(finding))
 
     return tell

@@ -6,6 +6,7 @@ A station that fails is begun again, or stays failed and says so; the others go 
 from __future__ import annotations
 
 import logging
+import random
 import signal
 import threading
 import uuid
@@ -209,8 +210,9 @@ class _Watch:
                 if not _is_camera(path) or self._stop.is_set():
                     raise
                 on_state("reconnecting", str(error))
-                logger.warning("%s; trying again in %.0f s", error, wait_s)
-                self._stop.wait(wait_s)
+                logger.warning("%s; trying again in about %.0f s", error, wait_s)
+                # After a power cut all stations come back at once; they are not to try in step.
+                self._stop.wait(wait_s * random.uniform(0.5, 1.5))
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 

@@ -124,7 +124,9 @@ class Cycle:
         """Whether all that was done may be of the unit before: done again, or optional there."""
         required = self.procedure.required(self.done)
         return bool(self.before) and all(
-            self.procedure.step(step).repeatable if step in self.before else step not in required
+            self.procedure.step(step).repeatable
+            if step in self.before
+            else step not in required and not self.procedure.successors(step) & set(self.before)
             for step in self.done
         )
 

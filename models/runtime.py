@@ -209,10 +209,13 @@ class TemporalModel:
         """Decide one chunk of each of B streams, as `decide` would one by one.
 
         Takes views (B, V, D), present (B, V) and the streams' states, concatenated to (B, H),
-        (B, H); gives probabilities (B, chunk, K) and the next states (B, H), (B, H).
+        (B, H); gives probabilities (B, chunk, K) and the next states (B, H), (B, H). Raises
+        `ModelError` for numbers that are not finite, of which no stream would recover.
         """
         feeds = {"features": views, "present": present, "hidden": states[0], "cell": states[1]}
         logits, hidden, cell = self._graph.run(feeds)
+        if not np.isfinite(logits).all():
+            raise ModelError(f"the model of {self.card.task!r} gives numbers that are not finite")
         return softmax(logits / self.card.temperature), (hidden, cell)
 
     def _check_shapes(self, folder: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
 from industryasm.fault import UserFault
 
@@ -35,6 +36,21 @@ def write_whole(path: Path, text: str) -> None:
     """Write `text` to `path`, in place of what is there; raise `WriteError`."""
     with replacing_in(path.parent) as scratch:
         (scratch / path.name).write_text(text, encoding="utf-8")
+
+
+def open_for_lines(path: Path) -> TextIO:
+    """Open `path` for text that is written as it comes; raise `WriteError`.
+
+    A pipe that nobody reads is refused: it would be waited for.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        reason = "nobody reads this pipe" if error.errno == errno.ENXIO else error.strerror
+        raise WriteError(f"{path}: cannot be written: {reason}") from error
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
 
 
 def read_regular(path: Path, limit: int = -1) -> bytes:

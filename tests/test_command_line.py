@@ -5,14 +5,18 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edge.cli import _teller
 from industryasm.vocabulary import task_ids
 from models.card import SHIPPED
+from models.findings import CycleStarted
+from models.whole_files import WriteError
 
 ROOT = Path(__file__).parent.parent
 SHARED_VIDEO = ROOT.parent / "shared" / "data" / "video"
@@ -127,6 +131,19 @@ def test_findings_that_cannot_be_written_are_a_fault(tmp_path: Path) -> None:
         "monitor", "x.mp4", "--task", "gear-reducer", "--jsonl", str(tmp_path / "no" / "x.jsonl")
     )
     assert_one_line(done, "x.jsonl")
+
+
+def test_findings_for_a_pipe_that_nobody_reads_are_a_fault(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = ["monitor", "x.mp4", "--task", "gear-reducer", "--jsonl", str(tmp_path / "pipe")]
+    assert_one_line(linewatch(*command, timeout_s=30), "pipe", "nobody reads this pipe")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_is_full_of_findings_is_a_fault() -> None:
+    says = "/dev/full: cannot be written: No space left"
+    with pytest.raises(WriteError, match=says), ExitStack() as stack:
+        _teller(stack, Path("/dev/full"))(CycleStarted(1, 0.0, 1.0))
 
 
 def test_predictions_that_cannot_be_written_are_a_fault(tmp_path: Path) -> None:

@@ -135,7 +135,10 @@ class LiveSource(Source):
             wait_s = min(FIRST_WAIT_S * 2.0 ** min(num_failures, 10), LONGEST_WAIT_S)
             wait_s *= random.uniform(0.5, 1.5)
             self.num_reconnects += 1
-            self._report("reconnecting", f"{fault}; trying again in {wait_s:.1f} s")
+            detail = f"{fault}; trying again in {wait_s:.1f} s"
+            if self.num_reconnects > 1:
+                detail += f", for the {self.num_reconnects}. time since the start"
+            self._report("reconnecting", detail)
             self._closed.wait(wait_s)
 
     def _read_until_fault(self) -> str:

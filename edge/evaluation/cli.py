@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -287,13 +287,6 @@ def _sets_folder(protocol: Protocol, data: Path | None) -> Path:
     return data
 
 
-def _written(path: Path) -> TextIO:
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UserFault(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def predict(
     model: Annotated[str, typer.Argument(help="Model folder, or a task for its shipped model.")],
     data: Annotated[Path, typer.Option(help="Data set.")],
@@ -302,10 +295,11 @@ def predict(
 ) -> None:
     """Write the segments that the model streams for each recording; the truth is not looked at."""
     from edge.evaluation.streamed import predict as predict_recordings
+    from models.whole_files import open_for_lines
 
     which: SplitName | None = None if split is None else split.value
     num_segments = 0
-    with _written(out) as file:
+    with open_for_lines(out) as file:
         for recording, said in predict_recordings(model, data, which):
             segments = [asdict(segment) for segment in said.segments]
             file.write(json.dumps({"recording": recording, "segments": segments}) + "\n")

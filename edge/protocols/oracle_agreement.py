@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.protocols.oracle_cases import Case, random_case
+from edge.protocols.oracle_cases import Case, is_left_over, random_case
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
 from models.deviations import CycleMonitor, Deviation, Finding, StepDone
@@ -137,18 +137,9 @@ def judged_differently(procedure: Procedure, watched: Watched) -> set[str]:
     for number in {*watched.cycles, *watched.confirmed}:
         trace = watched.cycles.get(number, ())
         exact = exact_deviations(procedure, trace)
-        if _is_left_over(procedure, trace, watched.cycles.get(number - 1, ())):
+        before = watched.cycles.get(number - 1, ())
+        if is_left_over(procedure, [s.label for s in before], [s.label for s in trace]):
             exact = Counter({key: times for key, times in exact.items() if key[0] != "missed"})
         found = watched.confirmed.get(number, Counter())
         out |= {f"-{kind}" for kind, _ in exact - found} | {f"+{kind}" for kind, _ in found - exact}
     return out
-
-
-def _is_left_over(
-    procedure: Procedure, trace: Sequence[Segment], before: Sequence[Segment]
-) -> bool:
-    """Tell whether the steps of `trace` are allowed behind the unit `before`: again, or at last."""
-    done, done_before = ({s.label for s in t if s.label in procedure} for t in (trace, before))
-    required = procedure.required(done)
-    again = all(procedure.step(step).repeatable for step in done & done_before)
-    return bool(done_before) and again and not (done - done_before) & required

@@ -181,6 +181,19 @@ def _is_handover(procedure: Procedure, before: Sequence[str], after: Sequence[st
         and not procedure.required(done) - done
         and _is_first(procedure, after[0])
         and not _fits(procedure, after[0], done)
+        and not is_left_over(procedure, before, after)
+    )
+
+
+def is_left_over(procedure: Procedure, before: Sequence[str], after: Sequence[str]) -> bool:
+    """Tell whether the steps of `after` are all allowed behind those of `before`, in one unit."""
+    done_before, done = ({step for step in t if step in procedure} for t in (before, after))
+    required = procedure.required(done)
+    return bool(done_before) and all(
+        procedure.step(step).repeatable
+        if step in done_before
+        else step not in required and not procedure.successors(step) & done_before
+        for step in done
     )
 
 
