@@ -112,8 +112,8 @@ class Station(_Frozen):
     )
     idle_end_s: Annotated[float, Field(ge=1, le=86400)] | None = Field(
         default=None,
-        description="seconds without any step after which an unfinished unit counts as left: "
-        "longer than any pause within one; by default twice the longest step, 20 at least",
+        description="seconds without any step after which a first step that does not fit begins "
+        "the next unit; by default twice the longest step, 20 at least",
     )
     handover_s: Annotated[float, Field(ge=0.2, le=86400)] | None = Field(
         default=None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from industryasm.deviation import FoundKind
 from industryasm.procedure import Procedure
 from industryasm.segment import Segment
@@ -42,7 +40,7 @@ class Conformance:
     def judge_step(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         """Judge a decided step before it is added to `cycle`: length, then order or repetition."""
         is_repeat = self._is_repeat(cycle, segment)
-        found = self._withdraw_idle(cycle) + self.lengths.judge(cycle, segment, now_s)
+        found = self.lengths.judge(cycle, segment, now_s)
         if is_repeat and self.foreign.stretch(until_s=segment.start_s):
             return found + self.foreign.explain_as_undoing(cycle, segment, now_s)
         found += self.foreign.explain(cycle, segment, now_s)
@@ -72,14 +70,6 @@ class Conformance:
         if segment.label in cycle.lacking_s or cycle.goes_on_unseen(segment):
             return False
         return min(before.confidence, segment.confidence) >= self._least_confidence
-
-    def suspect_undone(self, cycle: Cycle, now_s: float) -> list[Deviation]:
-        """Suspect all that `cycle` lacks, as nothing was done for so long, until it goes on."""
-        return [
-            self._suspect_missed(cycle, step, now_s)
-            for step in cycle.undone()
-            if not self._is_suspected(step)
-        ]
 
     def judge_end(
         self, cycle: Cycle, now_s: float, *, interrupted: bool, left: bool = False
@@ -136,22 +126,9 @@ class Conformance:
                 detail = f"{early.label} was done before {step}, which must come first"
                 found.append(self._confirm(cycle, "out_of_order", early, now_s, detail))
         for missing in self._procedure.missing_before(step, cycle.done):
-            if not self._is_suspected(missing):
-                found.append(self._suspect_missed(cycle, missing, now_s, following=segment))
+            if not any(self.ledger.suspected(kind, missing) for kind in _NOT_DONE):
+                found.append(self._suspect_missed(cycle, missing, segment, now_s))
         return found
-
-    def _is_suspected(self, step: str) -> bool:
-        return any(self.ledger.suspected(kind, step) for kind in _NOT_DONE)
-
-    def _withdraw_idle(self, cycle: Cycle) -> list[Deviation]:
-        """Take back what was suspected because nothing was done: the work goes on."""
-        idle = [step for step in cycle.undone() if not cycle.overtakers(step)]
-        return [
-            guess
-            for step in idle
-            for kind in ("missed", "unsure")
-            for guess in self.ledger.withdraw(kind, step, "the work goes on")
-        ]
 
     def _suspect_faint(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         step, is_sure = segment.label, segment.confidence >= self._done_confidence
@@ -169,18 +146,12 @@ class Conformance:
         return self.ledger.withdraw("unsure", segment.label, "it was seen again, and better")
 
     def _suspect_missed(
-        self, cycle: Cycle, step: str, now_s: float, *, following: Segment | None = None
+        self, cycle: Cycle, step: str, following: Segment, now_s: float
     ) -> Deviation:
-        """Suspect `step`, because of the step `following` or because nothing was done for long."""
+        span = min(cycle.done_before(step), following.start_s), following.end_s
         kind: FoundKind = "missed"
-        after_s, until_s = cycle.done_before(step), math.inf
-        if following is None:
-            span = after_s, max(after_s, now_s)
-            detail = f"not done, and nothing was done for {now_s - cycle.end_s:.0f} s"
-        else:
-            span, until_s = (min(after_s, following.start_s), following.end_s), following.start_s
-            detail = f"not seen before {following.label}, which comes after it"
-        if hidden_s := cycle.hidden_s(step, until_s=until_s):
+        detail = f"not seen before {following.label}, which comes after it"
+        if hidden_s := cycle.hidden_s(step, until_s=following.start_s):
             detail, kind = _hidden(hidden_s), "unsure"
         return self.ledger.suspect(cycle, kind, step, span, now_s=now_s, detail=detail)
 

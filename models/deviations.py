@@ -6,8 +6,7 @@ done; when the next unit is begun (`models.cycle`); when it was left for long; a
 
 `missed` is suspected when a step that comes after it was done, confirmed when the cycle ends, and
 withdrawn when the step comes after all: then the step that was done too early is `out_of_order`.
-It is also suspected when nothing was done for `idle_end_s`, until the work goes on; of a cycle that
-was left it is `unsure`, for a pause rules out no order in which the step comes later.
+A pause rules out no order in which a step comes later: in a cycle that was left it is `unsure`.
 `too_long` is suspected while the step goes on and judged when the segment is decided.
 `incomplete` and `too_short` are suspected when the step is left, withdrawn when it is taken up
 again, and confirmed by a step that comes after it or at the end of the cycle.
@@ -72,8 +71,7 @@ class MonitorConfig:
     """When a cycle is over, and what it takes to accuse; raises `MonitorError` for other bounds."""
 
     idle_end_s: float = 20.0
-    """When no step was going on for this long, what the cycle lacks is suspected missed, and a
-    first step that does not fit in it begins the next one."""
+    """After so long without a step, a first step that does not fit in a cycle begins the next."""
     handover_s: float = 2.0
     """A pause at least this long may be the change from one unit to the next: it ends a complete
     cycle, and it decides where the order of the steps leaves two readings."""
@@ -261,8 +259,6 @@ class CycleMonitor:
                     findings += self._end_cycle(now_s, "idle")
             elif paused_s >= max(config.left_s, config.idle_end_s):
                 findings += self._end_cycle(now_s, "idle", left=True)
-            elif paused_s >= config.idle_end_s:
-                findings += self._conformance.suspect_undone(cycle, now_s)
         elif time_s - max(self._active_s, self._last.end_s) >= config.idle_end_s:
             findings += self._settle_last(now_s)
         return findings + self._release_strays(time_s - config.idle_end_s, now_s)
