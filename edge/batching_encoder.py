@@ -5,8 +5,8 @@
 
 Whoever came first goes first, and a camera has one picture here at a time, so none is starved by
 another. While a batch is encoded the next one gathers. When the encoder is idle, the first picture
-waits on a GPU for those of the other cameras, at most `deadline_s`; a processor encodes them one
-by one as fast as together, and only loses the wait (docs/log.md, 2026-11-24).
+waits on a GPU for those of the other cameras, at most `deadline_s`; ONNX Runtime on a processor
+encodes them one by one as fast as together, and only loses the wait (docs/log.md, 2026-11-24).
 """
 
 from __future__ import annotations
