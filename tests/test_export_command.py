@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from edge.export.cli import sentences
 from industryasm.recording import AnnotatedSegment, Recording, write_data_set
 from industryasm.vocabulary import Task, load_task
 from linewatch import app
@@ -179,6 +180,9 @@ def test_bf16_is_compared_only_where_it_is_computed(model: Path, tmp_path: Path)
     card = exported(model, "--to", "openvino", "--precision", "bf16", "--data", data)
     if has_bf16(openvino.Core()):
         assert card.agreement is not None
+        unjudged = card.model_copy(update={"agreement": None})
+        assert "give --data DIR" in sentences(tmp_path, unjudged)[-1]
+        assert "give --data DIR" not in sentences(tmp_path, card)[-1]
     else:
         assert card.comparisons == ()
         assert "neither AMX nor AVX512-BF16" in str(card.not_compared)

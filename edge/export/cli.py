@@ -95,4 +95,6 @@ def sentences(file: Path, artefact: Artefact) -> list[str]:
             f"  {told.data}: {told.labels_agree:.2%} of {told.frames} frames have the label of "
             f"f32; right are {told.accuracy:.2%}, in f32 {told.accuracy_f32:.2%}"
         )
+    elif artefact.precision != "f32" and not artefact.not_compared:
+        lines.append("  what it costs in labels was not looked at: give --data DIR")
     return lines
