@@ -115,9 +115,9 @@ class Pipeline:
     def push_feature(self, feature: np.ndarray, time_s: float) -> list[Finding]:
         """Take the feature (D,) of a frame that was encoded before; otherwise as `push`.
 
-        Raises `ValueError` for a frame from before the newest one.
+        Raises `ValueError` for a frame from before the newest one, or of no time.
         """
-        if time_s < self._now_s:
+        if not time_s >= self._now_s:  # of no number neither holds
             raise ValueError(f"a frame of {time_s} s after one of {self._now_s} s: time went back")
         if not self._has_sight or time_s - self._now_s > self._longest_gap_s:
             self._monitor.unobserved(self._now_s, time_s)

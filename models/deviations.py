@@ -118,7 +118,7 @@ class MonitorConfig:
 
 
 class CycleMonitor:
-    """Follows one station; takes any sequence of segments and never raises for one.
+    """Follows one station; takes any segments, each beginning where the one before did or later.
 
     Every cycle started is ended once, and after `close` no deviation is left suspected.
     Memory is constant however long the stream.
@@ -135,6 +135,7 @@ class CycleMonitor:
         self._held: Segment | None = None  # a step that may be the first of the next unit
         self._strays: list[Segment] = []  # unexpected work since the last cycle ended
         self._active_s = 0.0  # until when anything was going on
+        self._newest_s = 0.0  # when the newest segment began
 
     @property
     def cycle(self) -> int | None:
@@ -147,7 +148,17 @@ class CycleMonitor:
         return frozenset() if self._cycle is None else frozenset(self._cycle.done)
 
     def observe(self, segment: Segment, now_s: float) -> list[Finding]:
-        """Take the next decided segment at stream time `now_s`; return what it brings to light."""
+        """Take the next decided segment at stream time `now_s`; return what it brings to light.
+
+        Raises `MonitorError` for one that begins before the one before did: what was said of the
+        order would be wrong.
+        """
+        if segment.start_s < self._newest_s:
+            raise MonitorError(
+                f"{segment.label!r} begins at {segment.start_s:g} s, behind a segment that begins "
+                f"at {self._newest_s:g} s: time went back"
+            )
+        self._newest_s = segment.start_s
         findings = self._pass_time(segment.start_s, now_s)
         if segment.label == BACKGROUND:
             return findings
@@ -204,6 +215,7 @@ class CycleMonitor:
             "held": None if self._held is None else asdict(self._held),
             "strays": [asdict(stray) for stray in self._strays],
             "active_s": self._active_s,
+            "newest_s": self._newest_s,
             "unseen": self._unseen.spans,
         }
         return json.dumps(plain)
@@ -225,6 +237,7 @@ class CycleMonitor:
             monitor._held = None if plain["held"] is None else Segment(**plain["held"])
             monitor._strays = [Segment(**stray) for stray in plain["strays"]]
             monitor._active_s = float(plain["active_s"])
+            monitor._newest_s = float(plain.get("newest_s", 0.0))  # states of before have none
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MonitorError(f"the saved state cannot be read: {error!r}") from error
         monitor._check_steps()

@@ -159,10 +159,14 @@ def test_what_comes_after_the_network_is_measured(
             assert_measured(row)
 
 
-def test_decoding_by_the_order_and_judging_are_measured(encoder: Encoder) -> None:
+def test_decoding_by_the_order_and_judging_are_measured(clip: Path, encoder: Encoder) -> None:
     images = np.zeros((2, encoder.height, encoder.width, 3), np.uint8)
-    rows = deciding(images, encoder, num_units=1, num_rounds=1)
-    assert [row.key for row in rows] == ["decoder_by_order_over_encoder", "monitor_event_over_1_ms"]
+    rows = deciding(clip, images, encoder, num_units=1, num_rounds=1)
+    assert [row.key for row in rows] == [
+        "deciding_over_frame",
+        "decoder_by_order_over_encoder",
+        "monitor_event_over_1_ms",
+    ]
     for row in rows:
         assert_measured(row)
 

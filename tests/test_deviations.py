@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from contextlib import suppress
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from industryasm.procedure import Procedure, ProcedureStep
+from industryasm.procedure import Procedure, ProcedureError, ProcedureStep
 from industryasm.segment import Segment
 from industryasm.vocabulary import BACKGROUND, UNEXPECTED
 from models.deviations import (
@@ -678,7 +679,8 @@ def play(monitor: CycleMonitor, calls: list[tuple[str, Segment | None, float]]) 
         elif call == "watch" or segment is None:
             findings += monitor.watch(segment, now_s)
         else:
-            findings += monitor.observe(segment, now_s)
+            with suppress(MonitorError):  # time went back
+                findings += monitor.observe(segment, now_s)
     return findings
 
 
@@ -792,3 +794,27 @@ def test_a_step_is_repeated_only_if_both_times_were_recognised_surely(
 def test_a_confidence_is_a_share(least: float) -> None:
     with pytest.raises(MonitorError, match="least_confidence"):
         MonitorConfig(least_confidence=least)
+
+
+def test_a_segment_from_before_the_newest_one_is_refused_and_changes_nothing() -> None:
+    """Else a chain seen backwards would be a complete unit."""
+    monitor = CycleMonitor(CHAIN)
+    monitor.observe(Segment(50.0, 54.0, "a"), 55.0)
+    before = monitor.state()
+    with pytest.raises(MonitorError, match=r"'b' begins at 10 s, .* time went back"):
+        monitor.observe(Segment(10.0, 14.0, "b"), 56.0)
+    assert monitor.state() == before
+
+
+@pytest.mark.parametrize("confidence", [-0.1, 1.1, float("nan")])
+def test_a_segment_is_recognised_with_a_share(confidence: float) -> None:
+    with pytest.raises(ValueError, match="confidence"):
+        Segment(0.0, 4.0, "a", confidence)
+
+
+@pytest.mark.parametrize(
+    "times", [{"expected_s": float("nan")}, {"limit_s": -1.0}, {"least_s": float("nan")}]
+)
+def test_a_step_takes_time(times: dict[str, float]) -> None:
+    with pytest.raises(ProcedureError, match="'a'"):
+        Procedure((ProcedureStep("a", **times),))

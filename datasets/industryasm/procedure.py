@@ -34,7 +34,8 @@ class ProcedureStep:
 class Procedure:
     """One revision of a task's standard work as a partial order over its steps.
 
-    Raises `ProcedureError` for no steps, a duplicate id, an unknown or own predecessor, a cycle.
+    Raises `ProcedureError` for no steps, a duplicate id, an unknown or own predecessor, a cycle,
+    and times that are none.
 
     >>> order = Procedure((ProcedureStep("a"), ProcedureStep("b", frozenset({"a"})),
     ...                    ProcedureStep("c", frozenset({"b"}))))
@@ -55,6 +56,11 @@ class Procedure:
             if ids.count(step_id) > 1:
                 raise ProcedureError(f"step {step_id!r} is given twice")
         for step in self.steps:
+            if not (step.expected_s > 0 and step.limit_s > 0 and step.least_s >= 0):
+                raise ProcedureError(
+                    f"step {step.id!r}: expected {step.expected_s} s and limit {step.limit_s} s "
+                    f"must be above 0, least {step.least_s} s not below"
+                )
             for name in step.after:
                 if name == step.id:
                     raise ProcedureError(f"step {step.id!r} cannot come after itself")

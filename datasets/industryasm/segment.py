@@ -14,7 +14,8 @@ class Segment:
     """The half-open time [start_s, end_s) in which `label` was going on.
 
     Times are seconds from the start of the recording or of the station's stream.
-    Raises `ValueError` for times that are not finite, negative, or not in order.
+    Raises `ValueError` for times that are not finite, negative, or not in order, and for a
+    confidence that is not from 0 to 1.
     """
 
     start_s: float
@@ -29,6 +30,8 @@ class Segment:
             raise ValueError(
                 f"segment {self.label!r}: [{self.start_s}, {self.end_s}) must be 0 <= start < end"
             )
+        if not 0 <= self.confidence <= 1:
+            raise ValueError(f"segment {self.label!r}: confidence {self.confidence} is not 0 to 1")
 
     @property
     def duration_s(self) -> float:

@@ -1,16 +1,21 @@
 """What decoding by the order and judging cost: 20 steps in four chains that may be interleaved.
 
-The evidence is random orders of the chains with noise; the yardsticks are the image encoder on as
-many pictures, and a millisecond for each step.
+The evidence is random orders of the chains with noise; the yardsticks are all that is done for a
+frame (decoding and scaling its picture, encoding it, deciding), the image encoder alone, and a
+millisecond for each step. All on one thread.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 from edge.bench.measurement import Goal, Measurement
+from edge.cameras.recording_source import RecordingSource
+from edge.cameras.video_file import video_file_shots
+from edge.cameras.view import View
 from edge.pipeline import ordered_decoder
 from industryasm.procedure import Procedure, ProcedureStep
 from industryasm.segment import Segment
@@ -27,27 +32,41 @@ EVENT_S = 1e-3
 
 
 def deciding(
-    images: np.ndarray, encoder: Encoder, *, num_units: int, num_rounds: int
+    clip: Path, images: np.ndarray, encoder: Encoder, *, num_units: int, num_rounds: int
 ) -> list[Measurement]:
-    """Measure over `num_units` units in each round; `images` uint8 (N, H, W, 3) are encoded."""
+    """Measure over `num_units` units in each round.
+
+    `clip` is decoded; `images` uint8 (N, H, W, 3) are encoded.
+    """
     procedure = four_chains()
     labels = (BACKGROUND, UNEXPECTED, *(step.id for step in procedure.steps))
-    frame_s, event_s, encoding_s = [], [], []
+    frame_s, decided_s, event_s, encoding_s, whole_s = [], [], [], [], []
     for seed in range(num_rounds):
         rows = evidence(labels, num_units, np.random.default_rng(seed))
         segments, seconds = _decode(rows, labels, procedure)
         frame_s.append(seconds / len(rows))
+        decided_s.append(_decide(rows, labels, procedure) / len(rows))
         event_s.append(_judge(segments, procedure) / len(segments))
         encoding_s.append(_encode(images, encoder) / len(images))
+        whole_s.append(decided_s[-1] + encoding_s[-1] + _read(clip, encoder))
     orders = f"{CHAINS * STEPS_PER_CHAIN} steps in {CHAINS} chains, {num_units} units"
     return [
+        Measurement(
+            "deciding_over_frame",
+            "decoding a frame by the order and watching it / all that is done for a 720p frame",
+            "s",
+            tuple(decided_s),
+            tuple(whole_s),
+            GOAL,
+            orders,
+        ),
         Measurement(
             "decoder_by_order_over_encoder",
             "decoding a frame by the order / encoding one, on one thread",
             "s",
             tuple(frame_s),
             tuple(encoding_s),
-            GOAL,
+            None,
             orders,
         ),
         Measurement(
@@ -99,6 +118,28 @@ def _decode(
     for index in range(len(rows)):
         segments += decoder.push(rows[index : index + 1], np.array([index / RATE_HZ]))
     return segments, perf_counter() - began_s
+
+
+def _decide(rows: np.ndarray, labels: tuple[str, ...], procedure: Procedure) -> float:
+    """Return the seconds of decoding frame by frame and telling the monitor of each."""
+    decoder = ordered_decoder(labels, procedure, RATE_HZ)
+    monitor = CycleMonitor(procedure)
+    began_s = perf_counter()
+    for index in range(len(rows)):
+        now_s = index / RATE_HZ
+        for segment in decoder.push(rows[index : index + 1], np.array([now_s])):
+            monitor.observe(segment, now_s)
+        monitor.watch(decoder.running, now_s, seen_until_s=decoder.seen_until_s)
+    return perf_counter() - began_s
+
+
+def _read(clip: Path, encoder: Encoder) -> float:
+    """Return the seconds of decoding and scaling a frame of `clip`."""
+    shots = video_file_shots(clip, View((encoder.width, encoder.height)), RATE_HZ)
+    began_s = perf_counter()
+    with RecordingSource(str(clip), shots, rate_hz=RATE_HZ) as source:
+        num_frames = sum(1 for _ in source)
+    return (perf_counter() - began_s) / num_frames
 
 
 def _judge(segments: list[Segment], procedure: Procedure) -> float:

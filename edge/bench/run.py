@@ -81,7 +81,7 @@ def measure_edge(
         subject, encoder, disk, seconds=effort.recording_s, num_rounds=effort.num_rounds
     )
     tell("decoding by the order, and judging")
-    yield from deciding(images, single, num_units=5, num_rounds=effort.num_rounds)
+    yield from deciding(clips.main, images, single, num_units=5, num_rounds=effort.num_rounds)
     tell("other ways to do it")
     yield from peers(clips.main, subject, encoder, effort.num_rounds)
     tell("cold start")
