@@ -34,7 +34,10 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model; made if need be.")],
     task: Annotated[str | None, typer.Option(help="Default: the task of the recordings.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the recordings.")] = 40,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the recordings [40, more of few recordings]."),
+    ] = None,
     lookahead: Annotated[
         float, typer.Option(min=0, max=60, help="Seconds of future that a decision waits for.")
     ] = 1.0,
@@ -49,7 +52,7 @@ def train(
     from models.chunks import ChunkShape
     from models.export import write_model
     from models.step_network import StepNetworkShape
-    from models.training.frames import TrainingConfig, fit_temperature, predict
+    from models.training.frames import TrainingConfig, enough_epochs, fit_temperature, predict
     from models.training.frames import train as fit
 
     data_sets = [DataSet(folder) for folder in data]
@@ -68,7 +71,7 @@ def train(
             chunk=max(1, round(decide_every * rate)), lookahead=round(lookahead * rate)
         ),
     )
-    config = TrainingConfig(epochs=epochs, seed=seed)
+    config = TrainingConfig(epochs=epochs or enough_epochs(sequences["train"]), seed=seed)
     network = fit(sequences["train"], shape, config)
     logits = {
         split: [predict(network, sequence.features) for sequence in of_split]

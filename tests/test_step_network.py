@@ -13,7 +13,14 @@ from edge.window import RollingWindow
 from models.chunks import ChunkShape
 from models.export import export_temporal
 from models.step_network import StepNetwork, StepNetworkShape
-from models.training.frames import LabelledSequence, TrainingConfig, fit_temperature, predict, train
+from models.training.frames import (
+    LabelledSequence,
+    TrainingConfig,
+    enough_epochs,
+    fit_temperature,
+    predict,
+    train,
+)
 
 DIM = 8
 
@@ -178,3 +185,10 @@ def test_a_chunk_shape_that_cannot_be_cut_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="must"):
         ChunkShape(window, overlap, chunk, lookahead)
+
+
+@pytest.mark.parametrize(("num_recordings", "epochs"), [(1, 400), (20, 67), (500, 40)])
+def test_few_recordings_are_passed_over_more_often(num_recordings: int, epochs: int) -> None:
+    """So that there are 400 steps of 8 crops of 384 frames."""
+    one = LabelledSequence(np.zeros((1000, 1), np.float32), np.zeros(1000, np.int64))
+    assert enough_epochs([one] * num_recordings) == epochs

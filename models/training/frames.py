@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,6 +16,8 @@ from torch.nn import functional
 from models.step_network import FrameNetwork, StepNetwork, StepNetworkShape
 
 logger = logging.getLogger(__name__)
+
+EPOCHS, LEAST_STEPS = 40, 400
 
 NetworkT = TypeVar("NetworkT", bound=FrameNetwork)
 
@@ -48,6 +51,14 @@ class TrainingConfig:
     seed: int = 0
 
 
+def enough_epochs(sequences: Sequence[LabelledSequence]) -> int:
+    """Return how many passes train a network that generalises: 40, more where they are short.
+
+    An epoch over nine recordings is one step, and 40 steps are too few (docs/log.md, 2026-11-24).
+    """
+    return max(EPOCHS, math.ceil(LEAST_STEPS / _steps_per_epoch(sequences, TrainingConfig())))
+
+
 def train(
     sequences: Sequence[LabelledSequence],
     shape: StepNetworkShape,
@@ -76,8 +87,7 @@ def train_kind(
     optimiser = torch.optim.AdamW(
         network.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
-    frames = sum(len(s.labels) for s in sequences)
-    per_epoch = max(frames // (config.batch * config.crop), 1)
+    per_epoch = _steps_per_epoch(sequences, config)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config.learning_rate, total_steps=config.epochs * per_epoch, pct_start=0.15
     )
@@ -116,6 +126,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     target = torch.from_numpy(labels)
     losses = [functional.cross_entropy(scores / float(t), target).item() for t in candidates]
     return round(float(candidates[int(np.argmin(losses))]), 3)
+
+
+def _steps_per_epoch(sequences: Sequence[LabelledSequence], config: TrainingConfig) -> int:
+    frames = sum(len(s.labels) for s in sequences)
+    return max(frames // (config.batch * config.crop), 1)
 
 
 def _draw_batch(
