@@ -17,9 +17,9 @@ _NOT_DONE: tuple[FoundKind, ...] = ("missed", "unsure", "wrong_part")
 class Conformance:
     """Judges what happens in a cycle, and keeps what is only suspected until it is settled.
 
-    A step is repeated only if both times were recognised with `least_confidence`: a stretch that
-    may as well have been another step accuses nobody. Whether a required step was done that was
-    recognised with less than `done_confidence` is `unsure`, until it is seen better.
+    A step is repeated only if both times were recognised with `least_confidence`, else `unsure`: a
+    stretch that may as well have been another step accuses nobody. Whether a required step was done
+    that was recognised with less than `done_confidence` is `unsure`, until it is seen better.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Conformance:
     def judge_step(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
         """Judge a decided step before it is added to `cycle`: length, then order or repetition."""
         is_repeat = self._is_repeat(cycle, segment)
+        is_again = self._is_again(cycle, segment) and segment.label not in cycle.faint
         found = self.lengths.judge(cycle, segment, now_s)
         if is_repeat and self.foreign.stretch(until_s=segment.start_s):
             return found + self.foreign.explain_as_undoing(cycle, segment, now_s)
@@ -50,6 +51,10 @@ class Conformance:
         found += self._see_better(cycle, segment)
         if is_repeat:
             found.append(self._confirm(cycle, "repeated", segment, now_s, "done again"))
+        elif is_again:
+            least = min(cycle.done[segment.label].confidence, segment.confidence)
+            detail = f"only {int(100 * least)} % sure that it was done twice"
+            found.append(self._confirm(cycle, "unsure", segment, now_s, detail))
         return found
 
     def suspect_repeat(self, cycle: Cycle, segment: Segment, now_s: float) -> list[Deviation]:
@@ -64,12 +69,17 @@ class Conformance:
         return [self.ledger.suspect(cycle, kind, step, span, now_s=now_s, detail=detail)]
 
     def _is_repeat(self, cycle: Cycle, segment: Segment) -> bool:
-        before = cycle.done.get(segment.label)
-        if before is None or self._procedure.step(segment.label).repeatable:
+        if not self._is_again(cycle, segment):
             return False
-        if segment.label in cycle.lacking_s or cycle.goes_on_unseen(segment):
+        least = min(cycle.done[segment.label].confidence, segment.confidence)
+        return least >= self._least_confidence
+
+    def _is_again(self, cycle: Cycle, segment: Segment) -> bool:
+        """Tell whether a step that may be done once was done before, and not left or hidden."""
+        step = segment.label
+        if step not in cycle.done or self._procedure.step(step).repeatable:
             return False
-        return min(before.confidence, segment.confidence) >= self._least_confidence
+        return step not in cycle.lacking_s and not cycle.goes_on_unseen(segment)
 
     def judge_end(
         self, cycle: Cycle, now_s: float, *, interrupted: bool, left: bool = False

@@ -11,8 +11,9 @@ A pause rules out no order in which a step comes later: in a cycle that was left
 `incomplete` and `too_short` are suspected when the step is left, withdrawn when it is taken up
 again, and confirmed by a step that comes after it or at the end of the cycle.
 `repeated` is suspected while the step may be the first of the next unit, and else confirmed.
-`unsure` stands for `missed` where the step may have been done while nothing could be seen, and for
-a required step that was hardly recognised, until it is seen better: the cycle is not complete then.
+`unsure` stands for `missed` where the step may have been done while nothing could be seen, for
+`repeated` where one of both times was hardly recognised, and for a required step that was hardly
+recognised, until it is seen better: the cycle is not complete then.
 `unexpected` work is suspected until the next step, or the end of the cycle, tells what it was:
 withdrawn where it was the undoing of that step (`rework`) or in the place of one that is missing
 (`wrong_part`, suspected until the end as `missed` is), and else confirmed.
@@ -81,7 +82,7 @@ class MonitorConfig:
     `idle_end_s`): longer than a pause in the middle of a unit."""
 
     least_confidence: float = 0.6
-    """Mean probability below which a step that is seen again is not said to be repeated."""
+    """Mean probability below which it is `unsure` that a step that is seen again is repeated."""
     done_confidence: float = 0.5
     """Mean probability below which it is `unsure` whether a required step was done."""
 
